@@ -1,0 +1,231 @@
+"""The frozen values that flow from one stage to the next. No I/O, no TensorFlow.
+
+    wake-up -> Candidate -> Claim -> Job -> StyleRequest -> StyleResult -> Rendered -> Published
+
+A step returns a new value and never edits its caller's. `Path` values are the daemon's own;
+names that users see are relative to the inbox.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nstd.errors import Disposition, NstdError
+    from nstd.params import StyleParams
+    from nstd.sidecar import Sidecar
+
+    Float32Image = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class FileIdentity:
+    """What tells one version of a file from another without reading it."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A settled and parsed sidecar, all of whose images are there.
+
+    Attributes:
+        path: the sidecar in the inbox.
+        folder: its folder, relative to the inbox ("." for the inbox itself).
+        sidecar: what it says.
+        content: the content image in the inbox.
+        styles: the style images in the inbox, in the sidecar's order.
+    """
+
+    path: Path
+    folder: Path
+    sidecar: Sidecar
+    content: Path
+    styles: tuple[Path, ...]
+
+    @property
+    def images(self) -> tuple[Path, ...]:
+        """Every image once, content first."""
+        return tuple(dict.fromkeys((self.content, *self.styles)))
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedFile:
+    """One input image: where it came from, our private copy, and what it held."""
+
+    source: Path
+    copy: Path
+    identity: FileIdentity
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job that belongs to this daemon: its sidecar is out of the inbox, its images are copied.
+
+    Attributes:
+        job_id: sorts by time of claim; unique.
+        token: the claimed sidecar under `inbox/.nstd/claimed/<job_id>/`.
+        claimed_at: seconds since the epoch, for people.
+        queued_seconds: between the sidecar's last change and the claim.
+    """
+
+    job_id: str
+    candidate: Candidate
+    token: Path
+    content: ClaimedFile
+    styles: tuple[ClaimedFile, ...]
+    claimed_at: float
+    queued_seconds: float
+
+    @property
+    def name(self) -> str:
+        """The job's name to its owner: the sidecar's path below the inbox, without suffix."""
+        return str(self.candidate.folder / self.candidate.path.stem)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedFile:
+    """A style image and its share in the blend (any positive number; shares are normalised)."""
+
+    path: Path
+    name: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the worker needs; it crosses the process border, so it holds no pixels.
+
+    Attributes:
+        work: a folder of the job's own, where the worker leaves the encoded result.
+    """
+
+    job_id: str
+    name: str
+    work: Path
+    content: WeightedFile
+    styles: tuple[WeightedFile, ...]
+    params: StyleParams
+
+
+@dataclass(frozen=True, slots=True)
+class StyleImage:
+    """Style pixels, float32 RGB [H, W, 3] in [0, 1], and their positive share in the blend."""
+
+    rgb: Float32Image
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class StyleRequest:
+    """What the engine is asked for. Content: float32 RGB [H, W, 3] in [0, 1], sRGB."""
+
+    content: Float32Image
+    styles: tuple[StyleImage, ...]
+    params: StyleParams
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """The objective of one iterate, weights applied: total = content + style + variation."""
+
+    total: float
+    content: float
+    style: float
+    variation: float
+
+
+@dataclass(frozen=True, slots=True)
+class Iterate:
+    """One evaluated iterate: its losses belong to the pixels *before* the update.
+
+    Attributes:
+        iteration: counts from 0.
+        planned: how many iterations there will be if nothing stops them early.
+        best_iteration: of the lowest finite total loss so far; None before there is one.
+        seconds: what this iteration took (a share of the engine call that it was part of).
+    """
+
+    iteration: int
+    planned: int
+    losses: Losses
+    best_iteration: int | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StyleResult:
+    """The stylised image and how it came about.
+
+    Attributes:
+        image: float32 RGB [H, W, 3] in [0, 1]: the best finite iterate, or the draft.
+        best_iteration: which iterate that is; None for a draft, which has none.
+        trace: the losses of every iterate, in order; empty for a draft.
+        resolved: every parameter and recipe value that was used.
+        seconds: by stage.
+        traces: how many graphs TensorFlow traced for this request (0 on a warm engine).
+    """
+
+    image: Float32Image
+    best_iteration: int | None
+    trace: tuple[Losses, ...]
+    resolved: Mapping[str, Any]
+    seconds: Mapping[str, float]
+    device: str
+    precision: str
+    traces: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The worker's answer: the encoded result in the job's work folder, and its facts.
+
+    `facts` is what the manifest says of the engine's work; plain JSON values.
+    """
+
+    path: Path
+    sha256: str
+    width: int
+    height: int
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error as a value: it crosses process borders and ends up in reason files."""
+
+    code: str
+    disposition: Disposition
+    message: str
+    file: str | None = None
+    key: str | None = None
+    remedy: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, error: NstdError, **details: object) -> Failure:
+        """The error as a value; `details` go into the reason file beside it."""
+        return cls(
+            error.code, error.disposition, str(error), error.file, error.key, error.remedy, details
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A result where its owner finds it. The manifest is written last: it is the ready marker."""
+
+    path: Path
+    sha256: str
+    manifest: Path

@@ -1,0 +1,1 @@
+"""Everything that touches TensorFlow, and the weights that it runs on."""

@@ -1,0 +1,172 @@
+"""The optimisation loop as one TensorFlow graph that serves every image size.
+
+Image, moments, best iterate and targets come in and go out as tensors, so the graph holds no
+state and is traced once for the life of the process. Several iterations run in one call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import tensorflow as tf
+
+from nstd.engine.objective import IMAGE, Objective, Targets, Weights
+from nstd.engine.optimizers import Moments, adam, cosine_decay
+
+if TYPE_CHECKING:
+    from nstd.engine.vgg import FeatureExtractor
+    from nstd.engine.objective import Structure
+    from nstd.params import Recipe
+
+_SCALAR = tf.TensorSpec([], tf.float32)
+_COUNT = tf.TensorSpec([], tf.int32)
+NO_ITERATION = -1
+
+
+class State(NamedTuple):
+    """Where an optimisation stands.
+
+    `best_image` holds the pixels that `best_loss` was computed from, before their update.
+    """
+
+    image: tf.Tensor
+    moments: Moments
+    iteration: tf.Tensor
+    best_image: tf.Tensor
+    best_loss: tf.Tensor
+    best_iteration: tf.Tensor
+
+    @classmethod
+    def start(cls, image: tf.Tensor) -> State:
+        """Before the first iteration, from an image [1, H, W, 3]."""
+        zeros = tf.zeros_like(image)
+        return cls(
+            image,
+            Moments(zeros, zeros),
+            tf.constant(0),
+            image,
+            tf.constant(float("inf")),
+            tf.constant(NO_ITERATION),
+        )
+
+
+class Schedule(NamedTuple):
+    """Adam's settings for one optimisation."""
+
+    planned: tf.Tensor
+    learning_rate: tf.Tensor
+    final_rate: tf.Tensor
+    betas: tf.Tensor
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Schedule:
+        """The recipe's schedule."""
+        return cls(
+            tf.constant(recipe.iterations),
+            tf.constant(recipe.learning_rate, tf.float32),
+            tf.constant(recipe.final_rate, tf.float32),
+            tf.constant(recipe.betas, tf.float32),
+        )
+
+
+class Descent(tf.Module):
+    """Gradient descent on the pixels for one structure of the objective.
+
+    Attributes:
+        traces: how many graphs TensorFlow has traced for it so far.
+    """
+
+    def __init__(self, extractor: FeatureExtractor, structure: Structure) -> None:
+        super().__init__(name="descent")
+        self.traces = 0
+        self._objective = Objective(extractor, structure)
+        layers = tf.TensorSpec([None], tf.float32)
+        self.content_targets = tf.function(self._content_targets, input_signature=[IMAGE])
+        self.style_targets = tf.function(self._style_targets, input_signature=[IMAGE])
+        self.run = tf.function(
+            self._run,
+            input_signature=[
+                State(IMAGE, Moments(IMAGE, IMAGE), _COUNT, IMAGE, _SCALAR, _COUNT),
+                self._objective.target_specs(),
+                Weights(layers, layers, _SCALAR),
+                Schedule(_COUNT, _SCALAR, _SCALAR, tf.TensorSpec([2], tf.float32)),
+                _COUNT,
+            ],
+        )
+
+    def _content_targets(self, image: tf.Tensor) -> list[tf.Tensor]:
+        self.traces += 1  # runs while tracing only
+        return self._objective.content_targets(image)
+
+    def _style_targets(self, image: tf.Tensor) -> list[tf.Tensor]:
+        self.traces += 1
+        return self._objective.style_targets(image)
+
+    def _run(
+        self,
+        state: State,
+        targets: Targets,
+        weights: Weights,
+        schedule: Schedule,
+        count: tf.Tensor,
+    ) -> tuple[State, tf.Tensor, tf.Tensor]:
+        """Up to `count` iterations; stops after the first whose loss or gradient isn't finite.
+
+        Returns:
+            The new state; the terms [content, style, variation] of each iterate, [iterations, 3];
+            whether everything was finite.
+        """
+        self.traces += 1
+
+        def going(done: tf.Tensor, finite: tf.Tensor, *_: object) -> tf.Tensor:
+            return tf.logical_and(done < count, finite)
+
+        def iteration(
+            done: tf.Tensor, _: tf.Tensor, state: State, trace: tf.TensorArray
+        ) -> tuple[tf.Tensor, tf.Tensor, State, tf.TensorArray]:
+            terms, gradient = self._objective.value_and_gradient(state.image, targets, weights)
+            state = _advance(_remember(state, tf.reduce_sum(terms)), gradient, schedule)
+            finite = tf.reduce_all(tf.math.is_finite(terms)) & tf.reduce_all(
+                tf.math.is_finite(gradient)
+            )
+            return done + 1, finite, state, trace.write(done, terms)
+
+        trace = tf.TensorArray(tf.float32, size=0, dynamic_size=True, element_shape=[3])
+        _, finite, state, trace = tf.while_loop(
+            going,
+            iteration,
+            (tf.constant(0), tf.constant(True), state, trace),  # noqa: FBT003 - a tensor
+        )
+        return state, trace.stack(), finite
+
+
+def _remember(state: State, loss: tf.Tensor) -> State:
+    """Keep the iterate if its loss is the lowest so far; NaN compares as not lower."""
+    better = loss < state.best_loss
+    return state._replace(
+        best_image=tf.where(better, state.image, state.best_image),
+        best_loss=tf.where(better, loss, state.best_loss),
+        best_iteration=tf.where(better, state.iteration, state.best_iteration),
+    )
+
+
+def _advance(state: State, gradient: tf.Tensor, schedule: Schedule) -> State:
+    """One update of the pixels, clipped to [0, 1] so that every iterate is a picture."""
+    # A mean over positions makes the gradient fall as 1 / pixels; undone here, so that one
+    # epsilon of Adam serves every size.
+    positions = tf.cast(tf.size(state.image) // 3, tf.float32)
+    rate = cosine_decay(
+        state.iteration, schedule.planned, schedule.learning_rate, schedule.final_rate
+    )
+    update, moments = adam(
+        gradient * positions,
+        state.moments,
+        iteration=state.iteration,
+        rate=rate,
+        betas=schedule.betas,
+    )
+    return state._replace(
+        image=tf.clip_by_value(state.image + update, 0.0, 1.0),
+        moments=moments,
+        iteration=state.iteration + 1,
+    )

@@ -1,0 +1,74 @@
+"""Set up TensorFlow for one device, before anything else uses it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+# TensorFlow greets on stderr, where the daemon's JSON lines go: errors only.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import tensorflow as tf
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+_CPU_BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
+_GPU_BFLOAT16_CAPABILITY = (8, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """The device that this process computes on.
+
+    Attributes:
+        name: what the manifest calls it, such as `cpu (AMD EPYC)` or `gpu:0 (NVIDIA H100)`.
+        convolutions: the type that convolutions run in; losses, Gram matrices, the image and
+            the optimiser's state are float32 on every device.
+    """
+
+    name: str
+    convolutions: tf.DType
+
+    @property
+    def precision(self) -> str:
+        """`bfloat16` or `float32`: of the convolutions."""
+        return str(self.convolutions.name)
+
+
+def set_up(precision: Precision = "auto", threads: int = 0) -> Device:
+    """Prepare the process's only device; call before any other use of TensorFlow.
+
+    Args:
+        precision: of the convolutions; `auto` takes bfloat16 where the hardware multiplies it.
+        threads: for a CPU; 0 lets TensorFlow take every core.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)  # noqa: FBT003 - TensorFlow's signature
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+    if gpus:
+        details = tf.config.experimental.get_device_details(gpus[0])
+        capable = details.get("compute_capability", (0, 0)) >= _GPU_BFLOAT16_CAPABILITY
+        name = f"gpu:0 ({details.get('device_name', 'unknown')})"
+    else:
+        flags, model = _cpu()
+        capable = bool(_CPU_BFLOAT16_FLAGS & flags)
+        name = f"cpu ({model})"
+    fast = tf.bfloat16 if capable else tf.float32
+    return Device(name, fast if precision == "auto" else tf.as_dtype(precision))
+
+
+def _cpu() -> tuple[frozenset[str], str]:
+    """Feature flags and model name; Linux tells, elsewhere float32 is a safe answer."""
+    facts = {}
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        text = ""
+    for line in text.split("\n\n", 1)[0].splitlines():
+        key, _, value = line.partition(":")
+        facts[key.strip()] = value.strip()
+    return frozenset(facts.get("flags", "").split()), facts.get("model name", "unknown")

@@ -1,0 +1,105 @@
+"""VGG-19 as a frozen feature extractor (Simonyan & Zisserman, ICLR 2015, configuration E).
+
+The weights are those of Gatys et al. (CVPR 2016, section 2): rescaled so that each filter's mean
+activation is 1. A first 1x1 convolution, which comes with them, turns RGB in [0, 1] into the
+zero-mean BGR that the network was trained on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import tensorflow as tf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from nstd.engine.weights import Weights
+
+LAYERS: tuple[str, ...] = tuple(
+    f"block{block}_conv{index}"
+    for block, convolutions in enumerate((2, 2, 4, 4, 4), start=1)
+    for index in range(1, convolutions + 1)
+)
+
+Padding = Literal["zeros", "replicate", "reflect"]
+
+
+def smallest_side(layers: Iterable[str]) -> int:
+    """The image side in pixels at which the deepest of `layers` still has one position."""
+    return max(2 ** (_block(layer) - 1) for layer in layers)
+
+
+class FeatureExtractor(tf.Module):
+    """Images in, named activations out (after the ReLU, as in the papers).
+
+    Args:
+        weights: see `nstd.engine.weights`.
+        dtype: that the convolutions run in; activations are returned as float32 all the same.
+    """
+
+    def __init__(self, weights: Weights, dtype: tf.DType) -> None:
+        super().__init__(name="vgg19")
+        self._dtype = dtype
+        self._preprocess = tf.constant(weights.arrays["preprocess/kernel"][0, 0])
+        self._mean = tf.constant(weights.arrays["preprocess/bias"])
+        self._kernels = {
+            layer: tf.cast(tf.constant(weights.arrays[f"{layer}/kernel"]), dtype)
+            for layer in LAYERS
+        }
+        self._biases = {
+            layer: tf.cast(tf.constant(weights.arrays[f"{layer}/bias"]), dtype) for layer in LAYERS
+        }
+
+    def activations(
+        self, image: tf.Tensor, layers: Iterable[str], *, padding: Padding = "zeros"
+    ) -> dict[str, tf.Tensor]:
+        """Activations of `layers` for an image.
+
+        Args:
+            image: float32 RGB [1, H, W, 3] in [0, 1].
+            layers: names from `LAYERS`.
+            padding: how images and features are continued past their border. `zeros` is the
+                paper's. `replicate` continues the image itself by its edge, the features by
+                zeros, and so avoids the dark borders that zeros draw into the result.
+                `reflect` continues both by mirroring and rounds odd sizes up when pooling:
+                what the AdaIN decoder was trained with.
+
+        Returns:
+            Float32 [1, H', W', C] by layer, H' = H / 2^(block - 1), rounded down except with
+            `reflect`.
+        """
+        wanted = frozenset(layers)
+        features = tf.cast(tf.linalg.matmul(image, self._preprocess, transpose_b=False) + self._mean, self._dtype)
+        found: dict[str, tf.Tensor] = {}
+        for layer in LAYERS:
+            if layer.endswith("conv1") and layer != LAYERS[0]:
+                features = tf.nn.max_pool2d(
+                    features, 2, 2, "SAME" if padding == "reflect" else "VALID"
+                )
+            features = self._convolve(features, layer, padding)
+            if layer in wanted:
+                found[layer] = tf.cast(features, tf.float32)
+                if len(found) == len(wanted):
+                    break
+        return found
+
+    def _convolve(self, features: tf.Tensor, layer: str, padding: Padding) -> tf.Tensor:
+        mirrored = padding == "reflect"
+        extended = mirrored or (padding == "replicate" and layer == LAYERS[0])
+        if extended:
+            # A border of one pixel: mirroring about the edge itself repeats it.
+            features = pad_one(features, "REFLECT" if mirrored else "SYMMETRIC")
+        convolved = tf.nn.conv2d(
+            features, self._kernels[layer], 1, "VALID" if extended else "SAME"
+        )
+        return tf.nn.relu(tf.nn.bias_add(convolved, self._biases[layer]))
+
+
+def pad_one(features: tf.Tensor, mode: Literal["REFLECT", "SYMMETRIC"]) -> tf.Tensor:
+    """[1, H, W, C] -> [1, H + 2, W + 2, C], continued past its border."""
+    return tf.pad(features, [[0, 0], [1, 1], [1, 1], [0, 0]], mode)
+
+
+def _block(layer: str) -> int:
+    return int(layer.removeprefix("block").split("_")[0])

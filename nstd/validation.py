@@ -1,0 +1,50 @@
+"""Turn pydantic's findings into messages for the person who wrote the file."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pydantic import BaseModel, ValidationError
+    from pydantic_core import ErrorDetails
+
+
+def problems(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, str]]:
+    """Every problem as (dotted key, what is wrong with its value), in the file's order.
+
+    `model` names the keys that exist, so that an unknown one can be answered with the nearest.
+    """
+    return [(_key(found), _clause(found, model)) for found in error.errors(include_url=False)]
+
+
+def describe(found: Sequence[tuple[str, str]]) -> str:
+    """One clause for all problems, each with its key, for a message about the whole file."""
+    return "; ".join(f"{key}: {clause}" if key else clause for key, clause in found)
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """`, did you mean 'size'?` when a known word is near, else nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f", did you mean {near[0]!r}?" if near else ""
+
+
+def _key(found: ErrorDetails) -> str:
+    return ".".join(str(part) for part in found["loc"])
+
+
+def _clause(found: ErrorDetails, model: type[BaseModel]) -> str:
+    if found["type"] == "extra_forbidden":
+        return "unknown key" + suggestion(str(found["loc"][-1]), model.model_fields)
+    message = found["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{message[0].lower()}{message[1:]}{_shown(found.get('input'))}"
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 - whatever stood in the file
+    """The offending value, when it is short enough to help."""
+    if value is None or isinstance(value, dict | list):
+        return ""
+    text = repr(value)
+    return f", not {text}" if len(text) <= 60 else ""  # noqa: PLR2004 - a line on a terminal
