@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 from demo_canvas import save_jpeg
+from demo_content import draw_content
 from demo_style import draw_style
 
 
@@ -17,6 +18,7 @@ def main() -> None:
     parser.add_argument("outdir", type=Path, help="the folder to write the pictures to")
     outdir = parser.parse_args().outdir
     outdir.mkdir(parents=True, exist_ok=True)
+    save_jpeg(draw_content(seed=5), outdir / "harbour.jpg", quality=92)
     save_jpeg(draw_style(seed=7), outdir / "brushwork.jpg", quality=88)
 
 

@@ -119,6 +119,12 @@ class ImageTooLargeError(ImageError):
     code = "image_too_large"
 
 
+class ImageTooSmallError(ImageError):
+    """An image has no position left at the deepest layer of the network."""
+
+    code = "image_too_small"
+
+
 class InputChangedError(NstdError):
     """An input changed while it was being claimed."""
 
@@ -168,3 +174,10 @@ class WorkerDiedError(NstdError):
     """The worker process died under a job."""
 
     code = "worker_died"
+
+
+class EngineUnavailableError(NstdError):
+    """The worker process can't build its engine."""
+
+    code = "engine_unavailable"
+    disposition = Disposition.FATAL

@@ -156,7 +156,7 @@ class StyleParams(BaseModel):
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            found = problems(error, cls)
+            found = problems(error, cls.model_fields)
             raise ParamsError(
                 describe(found),
                 file=file,

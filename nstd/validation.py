@@ -6,18 +6,18 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
-    from pydantic import BaseModel, ValidationError
+    from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
 
-def problems(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, str]]:
+def problems(error: ValidationError, known: Collection[str]) -> list[tuple[str, str]]:
     """Every problem as (dotted key, what is wrong with its value), in the file's order.
 
-    `model` names the keys that exist, so that an unknown one can be answered with the nearest.
+    `known` are the keys that exist, so that an unknown one can be answered with the nearest.
     """
-    return [(_key(found), _clause(found, model)) for found in error.errors(include_url=False)]
+    return [(_key(found), _clause(found, known)) for found in error.errors(include_url=False)]
 
 
 def describe(found: Sequence[tuple[str, str]]) -> str:
@@ -25,9 +25,9 @@ def describe(found: Sequence[tuple[str, str]]) -> str:
     return "; ".join(f"{key}: {clause}" if key else clause for key, clause in found)
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
+def suggestion(word: str, known: Collection[str]) -> str:
     """`, did you mean 'size'?` when a known word is near, else nothing."""
-    near = difflib.get_close_matches(word, list(known), n=1)
+    near = difflib.get_close_matches(word, known, n=1)
     return f", did you mean {near[0]!r}?" if near else ""
 
 
@@ -35,9 +35,9 @@ def _key(found: ErrorDetails) -> str:
     return ".".join(str(part) for part in found["loc"])
 
 
-def _clause(found: ErrorDetails, model: type[BaseModel]) -> str:
+def _clause(found: ErrorDetails, known: Collection[str]) -> str:
     if found["type"] == "extra_forbidden":
-        return "unknown key" + suggestion(str(found["loc"][-1]), model.model_fields)
+        return "unknown key" + suggestion(str(found["loc"][-1]), known)
     message = found["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return f"{message[0].lower()}{message[1:]}{_shown(found.get('input'))}"
 

@@ -20,7 +20,7 @@ _EPSILON = 1e-5
 SMALLEST_SIDE = 2 * smallest_side([_ENCODED])
 
 
-class Draft(tf.Module):
+class Draft:
     """Encoder statistics and decoder as two graphs that serve every size.
 
     Args:
@@ -30,7 +30,6 @@ class Draft(tf.Module):
     """
 
     def __init__(self, extractor: FeatureExtractor, weights: Weights, dtype: tf.DType) -> None:
-        super().__init__(name="adain")
         self.traces = 0
         self._extractor = extractor
         self._dtype = dtype
@@ -46,9 +45,7 @@ class Draft(tf.Module):
         statistic = tf.TensorSpec([None], tf.float32)
         scalar = tf.TensorSpec([], tf.float32)
         self.statistics = tf.function(self._statistics, input_signature=[image])
-        self.paint = tf.function(
-            self._paint, input_signature=[image, statistic, statistic, scalar]
-        )
+        self.paint = tf.function(self._paint, input_signature=[image, statistic, statistic, scalar])
 
     def _statistics(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Mean and standard deviation of the encoded features, [C] each."""

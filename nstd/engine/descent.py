@@ -14,8 +14,8 @@ from nstd.engine.objective import IMAGE, Objective, Targets, Weights
 from nstd.engine.optimizers import Moments, adam, cosine_decay
 
 if TYPE_CHECKING:
-    from nstd.engine.vgg import FeatureExtractor
     from nstd.engine.objective import Structure
+    from nstd.engine.vgg import FeatureExtractor
     from nstd.params import Recipe
 
 _SCALAR = tf.TensorSpec([], tf.float32)
@@ -69,7 +69,7 @@ class Schedule(NamedTuple):
         )
 
 
-class Descent(tf.Module):
+class Descent:
     """Gradient descent on the pixels for one structure of the objective.
 
     Attributes:
@@ -77,7 +77,6 @@ class Descent(tf.Module):
     """
 
     def __init__(self, extractor: FeatureExtractor, structure: Structure) -> None:
-        super().__init__(name="descent")
         self.traces = 0
         self._objective = Objective(extractor, structure)
         layers = tf.TensorSpec([None], tf.float32)
@@ -113,7 +112,7 @@ class Descent(tf.Module):
         """Up to `count` iterations; stops after the first whose loss or gradient isn't finite.
 
         Returns:
-            The new state; the terms [content, style, variation] of each iterate, [iterations, 3];
+            The new state; [total, content, style, variation] of each iterate, [iterations, 4];
             whether everything was finite.
         """
         self.traces += 1
@@ -125,13 +124,14 @@ class Descent(tf.Module):
             done: tf.Tensor, _: tf.Tensor, state: State, trace: tf.TensorArray
         ) -> tuple[tf.Tensor, tf.Tensor, State, tf.TensorArray]:
             terms, gradient = self._objective.value_and_gradient(state.image, targets, weights)
-            state = _advance(_remember(state, tf.reduce_sum(terms)), gradient, schedule)
+            total = tf.reduce_sum(terms)
+            state = _advance(_remember(state, total), gradient, schedule)
             finite = tf.reduce_all(tf.math.is_finite(terms)) & tf.reduce_all(
                 tf.math.is_finite(gradient)
             )
-            return done + 1, finite, state, trace.write(done, terms)
+            return done + 1, finite, state, trace.write(done, tf.concat([[total], terms], 0))
 
-        trace = tf.TensorArray(tf.float32, size=0, dynamic_size=True, element_shape=[3])
+        trace = tf.TensorArray(tf.float32, size=0, dynamic_size=True, element_shape=[4])
         _, finite, state, trace = tf.while_loop(
             going,
             iteration,

@@ -37,9 +37,7 @@ def scaled_squared(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     so that layers weigh what their weights say (K. Crowson, style-transfer-pytorch).
     """
     difference = value - target
-    return tf.reduce_sum(tf.square(difference)) / (
-        tf.reduce_sum(tf.abs(difference)) + _EPSILON
-    )
+    return tf.reduce_sum(tf.square(difference)) / (tf.reduce_sum(tf.abs(difference)) + _EPSILON)
 
 
 def total_variation(image: tf.Tensor) -> tf.Tensor:

@@ -71,7 +71,7 @@ class Weights(NamedTuple):
         )
 
 
-class Objective(tf.Module):
+class Objective:
     """Loss, gradient and targets for one structure.
 
     Args:
@@ -80,7 +80,6 @@ class Objective(tf.Module):
     """
 
     def __init__(self, extractor: FeatureExtractor, structure: Structure) -> None:
-        super().__init__(name="objective")
         self.structure = structure
         self._extractor = extractor
         self._distance = getattr(losses, structure.distance)

@@ -27,10 +27,10 @@ Padding = Literal["zeros", "replicate", "reflect"]
 
 def smallest_side(layers: Iterable[str]) -> int:
     """The image side in pixels at which the deepest of `layers` still has one position."""
-    return max(2 ** (_block(layer) - 1) for layer in layers)
+    return max(1 << (_block(layer) - 1) for layer in layers)
 
 
-class FeatureExtractor(tf.Module):
+class FeatureExtractor:
     """Images in, named activations out (after the ReLU, as in the papers).
 
     Args:
@@ -39,7 +39,6 @@ class FeatureExtractor(tf.Module):
     """
 
     def __init__(self, weights: Weights, dtype: tf.DType) -> None:
-        super().__init__(name="vgg19")
         self._dtype = dtype
         self._preprocess = tf.constant(weights.arrays["preprocess/kernel"][0, 0])
         self._mean = tf.constant(weights.arrays["preprocess/bias"])
@@ -70,7 +69,8 @@ class FeatureExtractor(tf.Module):
             `reflect`.
         """
         wanted = frozenset(layers)
-        features = tf.cast(tf.linalg.matmul(image, self._preprocess, transpose_b=False) + self._mean, self._dtype)
+        centred = tf.linalg.matmul(image, self._preprocess) + self._mean
+        features = tf.cast(centred, self._dtype)
         found: dict[str, tf.Tensor] = {}
         for layer in LAYERS:
             if layer.endswith("conv1") and layer != LAYERS[0]:
@@ -90,9 +90,7 @@ class FeatureExtractor(tf.Module):
         if extended:
             # A border of one pixel: mirroring about the edge itself repeats it.
             features = pad_one(features, "REFLECT" if mirrored else "SYMMETRIC")
-        convolved = tf.nn.conv2d(
-            features, self._kernels[layer], 1, "VALID" if extended else "SAME"
-        )
+        convolved = tf.nn.conv2d(features, self._kernels[layer], 1, "VALID" if extended else "SAME")
         return tf.nn.relu(tf.nn.bias_add(convolved, self._biases[layer]))
 
 

@@ -1,0 +1,41 @@
+# Two commands matter: `make demo` and `make test`. Both build their own environment in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint types tests install clean
+
+demo: $(VENV)/.installed
+	$(BIN)/nstd demo
+
+test: lint types tests
+
+lint: $(VENV)/.developed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.developed
+	$(BIN)/mypy
+
+tests: $(VENV)/.developed
+	$(BIN)/python -m pytest
+
+install: $(VENV)/.installed
+
+# A stamp is newer than what it was made from; nothing is installed twice.
+$(VENV)/.created:
+	$(PYTHON) -c 'import sys; sys.exit("nstd needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
+	$(INSTALL) --editable .
+	touch $@
+
+$(VENV)/.developed: $(VENV)/.installed
+	$(INSTALL) --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo dist

@@ -1,0 +1,145 @@
+"""The daemon's configuration: YAML in, a frozen `Config` out, every problem at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from nstd.errors import ConfigError
+from nstd.params import StyleParams
+from nstd.strict_yaml import YamlError, load_mapping
+from nstd.validation import describe, problems
+
+MEBIBYTE = 2**20
+
+
+def _as_path(value: Any) -> Any:  # noqa: ANN401 - whatever stood in the file
+    """YAML knows no paths: a word is one. Anything else is left for pydantic to refuse."""
+    return Path(value).expanduser() if isinstance(value, str) else value
+
+
+FolderPath = Annotated[Path, BeforeValidator(_as_path)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Limits(_Section):
+    """Bounds on what a job may be and how long things may take."""
+
+    sidecar_bytes: int = Field(default=64 * 1024, ge=1)
+    image_bytes: int = Field(default=256 * MEBIBYTE, ge=1)
+    image_pixels: int = Field(default=120_000_000, ge=1)
+    incomplete_seconds: float = Field(default=300.0, ge=0)
+    attempts: int = Field(default=3, ge=1)
+    grace_seconds: float = Field(default=20.0, ge=0)
+
+
+class Log(_Section):
+    """How the daemon speaks."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "console", "json"] = "auto"
+
+
+class Config(_Section):
+    """Everything that an operator may set. See config.example.yaml, which documents each key."""
+
+    root: FolderPath = Path("/var/lib/nstd")
+    inbox: FolderPath | None = None
+    outbox: FolderPath | None = None
+    failed: FolderPath | None = None
+    done: FolderPath | None = None
+    state: FolderPath | None = None
+    weights: FolderPath | None = None
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    threads: int = Field(default=0, ge=0)
+    settle_seconds: float = Field(default=2.0, ge=0)
+    rescan_seconds: float = Field(default=5.0, gt=0)
+    defaults: dict[str, Any] = {}
+    limits: Limits = Limits()
+    log: Log = Log()
+
+    def folder(self, name: Literal["inbox", "outbox", "failed", "done", "state"]) -> Path:
+        """Where a folder is: its own setting, else its name below `root`."""
+        placed: Path | None = getattr(self, name)
+        return placed or self.root / name
+
+
+FOLDERS: tuple[Literal["inbox", "outbox", "failed", "done", "state"], ...] = (
+    "inbox",
+    "outbox",
+    "failed",
+    "done",
+    "state",
+)
+
+
+def load(path: Path) -> Config:
+    """Read a configuration file.
+
+    Raises:
+        ConfigError: unreadable, or wrong; every problem is named with its key.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"can't be read: {error.strerror}", file=str(path), remedy="name a readable file"
+        ) from error
+    return parse(data, file=str(path))
+
+
+def parse(data: bytes, *, file: str) -> Config:
+    """A configuration from the bytes of a file with this name; raises as `load` does."""
+    remedy = "config.example.yaml documents every key"
+    try:
+        values = load_mapping(data)
+    except YamlError as error:
+        raise ConfigError(str(error), file=file, remedy=remedy) from error
+    found: list[tuple[str, str]] = []
+    config: Config | None = None
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        known = [*Config.model_fields, *Limits.model_fields, *Log.model_fields]
+        found += problems(error, known)
+    found += _default_problems(values.get("defaults"))
+    if config is None or found:
+        key = found[0][0] if len(found) == 1 else None
+        raise ConfigError(describe(found), file=file, key=key, remedy=remedy)
+    refuse_loops(config, file=file)
+    return config
+
+
+def _default_problems(defaults: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - from the file
+    """What is wrong with the parameters that sidecars inherit."""
+    if not isinstance(defaults, dict):
+        return []
+    try:
+        StyleParams.model_validate(defaults)
+    except ValidationError as error:
+        found = problems(error, StyleParams.model_fields)
+        return [(f"defaults.{key}", clause) for key, clause in found]
+    return []
+
+
+def refuse_loops(config: Config, *, file: str | None = None) -> None:
+    """Refuse folders within each other: a result that lands in the inbox would be an input.
+
+    Raises:
+        ConfigError: naming both folders.
+    """
+    placed = [(name, config.folder(name).resolve()) for name in FOLDERS]
+    for name, path in placed:
+        for other, container in placed:
+            if name != other and path.is_relative_to(container):
+                raise ConfigError(
+                    f"{path} lies within {other} ({container})",
+                    file=file,
+                    key=name,
+                    remedy="place the five folders beside each other",
+                )

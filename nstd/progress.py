@@ -1,0 +1,84 @@
+"""Progress bars for people at a terminal; on stderr, for standard output is for results."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+
+def _console() -> Console:
+    """Stderr by a descriptor of its own: building the engine silences the shared one."""
+    return Console(file=os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8"))
+
+
+class IterationBar:
+    """An optimisation's progress: iterations, loss, seconds an iteration, time left."""
+
+    def __init__(self) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[facts]}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=_console(),
+        )
+        self._task = self._bar.add_task("", total=None, facts="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def say(self, what: str) -> None:
+        """Tell what is going on while no iteration is."""
+        self._bar.update(self._task, description=what)
+
+    def show(self, *, iteration: int, planned: int, loss: float, seconds: float) -> None:
+        """Move to an iterate; `iteration` counts from 0, `seconds` is what it took."""
+        self._bar.update(
+            self._task,
+            description="painting",
+            total=planned,
+            completed=iteration + 1,
+            facts=f"{iteration + 1}/{planned}  loss {loss:.4g}  {seconds:.3f} s/iteration",
+        )
+
+
+class DownloadBar:
+    """A download's progress; shows nothing unless there is a download."""
+
+    def __init__(self) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=_console(),
+        )
+        self._task = self._bar.add_task("fetching the network's weights", total=None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar.live.is_started:
+            self._bar.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Move to `done` of `total` bytes."""
+        self._bar.start()
+        self._bar.update(self._task, completed=done, total=total)

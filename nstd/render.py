@@ -1,0 +1,134 @@
+"""Files in, file out: decode a job's images, run the engine, encode what it returns.
+
+Shared by the worker process and `nstd stylize`; the engine is the caller's, so importing this
+module costs no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import nstd
+from nstd import images
+from nstd.domain import Rendered, StyleImage, StyleRequest
+from nstd.spool.files import fsync, sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nstd.domain import Float32Image, Iterate, Job, Losses, StyleResult
+    from nstd.engine.transfer import Engine
+    from nstd.images import ImageLimits
+
+
+class Rendering:
+    """One job under way: iterate over it for the engine's iterates, then finish it.
+
+    Args:
+        job: what to render; its images are decoded here.
+        engine: does the work.
+        limits: on the images.
+
+    Raises:
+        ImageError: an image can't be decoded, or is too large or too small.
+    """
+
+    def __init__(self, job: Job, engine: Engine, limits: ImageLimits) -> None:
+        self._started = time.perf_counter()
+        self._job = job
+        self._engine = engine
+        header = images.read_header(job.content.path, limits=limits, name=job.content.name)
+        side = job.params.long_side(max(header.width, header.height))
+        content = images.load(job.content.path, limits=limits, name=job.content.name, max_side=side)
+        width, height = images.fit(header.width, header.height, side)
+        self._alpha = None if content.alpha is None else _at(content.alpha, width, height)
+        styles = [
+            (images.load(style.path, limits=limits, name=style.name, max_side=side), style.weight)
+            for style in job.styles
+        ]
+        self._notes = (*content.notes, *(note for style, _ in styles for note in style.notes))
+        request = StyleRequest(
+            _at(content.rgb, width, height),
+            tuple(StyleImage(style.rgb, weight) for style, weight in styles),
+            job.params,
+        )
+        self._transfer = engine.transfer(request)
+        self._loaded = time.perf_counter()
+
+    def __iter__(self) -> Iterator[Iterate]:
+        """The iterates that are still to come."""
+        return iter(self._transfer)
+
+    def finish(self) -> Rendered:
+        """Encode the result into the job's work folder.
+
+        Raises:
+            NonFiniteLossError: see `Transfer.result`.
+            OSError: the work folder can't be written.
+        """
+        result = self._transfer.result()
+        transferred = time.perf_counter()
+        params = self._job.params
+        path = self._job.work / f"result{images.EXTENSIONS[params.format]}"
+        images.encode(
+            result.image, path, format=params.format, quality=params.quality, alpha=self._alpha
+        )
+        fsync(path)
+        digest = sha256(path)
+        seconds = {
+            "load": self._loaded - self._started,
+            **result.seconds,
+            "encode": time.perf_counter() - transferred,
+        }
+        height, width = result.image.shape[:2]
+        return Rendered(path, digest, width, height, self._facts(result, seconds))
+
+    def _facts(self, result: StyleResult, seconds: dict[str, float]) -> dict[str, Any]:
+        """What the manifest says of the engine's work, as plain JSON values."""
+        import tensorflow as tf  # noqa: PLC0415 - the engine has imported it already
+
+        weights = self._engine.weights
+        ran = len(result.trace)
+        return {
+            "parameters": {**self._job.params.model_dump(mode="json"), **result.resolved},
+            "device": result.device,
+            "precision": result.precision,
+            "network": {"id": weights.network_id, "sha256": weights.sha256},
+            "versions": {"nstd": nstd.__version__, "tensorflow": tf.__version__},
+            "iterations": ran,
+            "best_iteration": result.best_iteration,
+            "losses": _milestones(result),
+            "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
+            "seconds_per_iteration": round(seconds["optimise"] / ran, 4) if ran else None,
+            "traces": result.traces,
+            "notes": [*self._notes, *result.notes],
+        }
+
+
+def _at(pixels: Float32Image, width: int, height: int) -> Float32Image:
+    """The pixels at a size; loading has reduced them already, so this enlarges or does nothing."""
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    return images.resize(pixels, (height, width))
+
+
+def _milestones(result: StyleResult) -> dict[str, dict[str, float | None]] | None:
+    """Losses by term at the first, the best and the last iterate; None for a draft."""
+    if not result.trace or result.best_iteration is None:
+        return None
+    return {
+        "initial": _plain(result.trace[0]),
+        "best": _plain(result.trace[result.best_iteration]),
+        "final": _plain(result.trace[-1]),
+    }
+
+
+def _plain(losses: Losses) -> dict[str, float | None]:
+    """JSON has no NaN."""
+    return {
+        term: value if math.isfinite(value) else None
+        for term, value in dataclasses.asdict(losses).items()
+    }

@@ -1,0 +1,130 @@
+"""The sidecar: bounded YAML bytes in, a frozen `Sidecar` out, every problem at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from nstd.errors import SidecarError
+from nstd.params import StyleParams
+from nstd.strict_yaml import YamlError, load_mapping
+from nstd.validation import describe, problems
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Model = TypeVar("Model", bound=BaseModel)
+
+REMEDY = "correct the sidecar and move it, with its images, back to the inbox"
+
+
+def _below(name: str) -> str:
+    """A file at or below the sidecar's folder, written with forward slashes."""
+    path = PurePosixPath(name)
+    if not name or "\0" in name:
+        raise ValueError("must be a file name")
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError("must stay within the sidecar's folder")
+    if any(part.startswith(".") for part in path.parts):
+        raise ValueError("must not start with a dot")
+    return name
+
+
+def _stem(name: str) -> str:
+    if not name.strip() or any(character in name for character in "/\\\0") or name.startswith("."):
+        raise ValueError("must be a plain name, without slash or leading dot")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_below)]
+
+
+class WeightedStyle(BaseModel):
+    """One entry of a list of styles."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    image: FileName
+    weight: float = Field(default=1.0, gt=0, le=1e6)
+
+
+class _Head(BaseModel):
+    """The sidecar's own keys; every other key is a parameter of the engine."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    content: FileName | None = None
+    style: FileName | Annotated[list[WeightedStyle], Field(min_length=1)] | None = None
+    output: Annotated[str, AfterValidator(_stem)] | None = None
+    priority: int = Field(default=0, ge=-1000, le=1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """What a sidecar asks for.
+
+    Attributes:
+        content: name relative to the sidecar's folder; None: found by the sidecar's own name.
+        styles: (name, weight); empty: found by the sidecar's own name.
+        output: stem of the result; None: the sidecar's.
+        priority: higher runs first.
+        params: of the engine, with the configuration's defaults filled in.
+    """
+
+    content: str | None
+    styles: tuple[tuple[str, float], ...]
+    output: str | None
+    priority: int
+    params: StyleParams
+
+
+def parse(data: bytes, *, file: str, defaults: Mapping[str, Any] | None = None) -> Sidecar:
+    """Read a sidecar.
+
+    Args:
+        data: its bytes; the caller bounds their number.
+        file: its name to its owner, for messages.
+        defaults: parameters for what it doesn't say.
+
+    Raises:
+        SidecarError: not YAML, unknown keys, wrong types, values out of range; all at once.
+    """
+    try:
+        values = load_mapping(data)
+    except YamlError as error:
+        raise SidecarError(str(error), file=file, remedy=REMEDY) from error
+    own = {key: value for key, value in values.items() if key in _Head.model_fields}
+    rest = {key: value for key, value in values.items() if key not in _Head.model_fields}
+    found: list[tuple[str, str]] = []
+    head = _validated(_Head, own, found)
+    params = _validated(StyleParams, {**(defaults or {}), **rest}, found)
+    if head is None or params is None:
+        raise SidecarError(
+            describe(found),
+            file=file,
+            key=found[0][0] if len(found) == 1 else None,
+            remedy=REMEDY,
+        )
+    return Sidecar(head.content, _styles(head.style), head.output, head.priority, params)
+
+
+def _validated(
+    model: type[Model], values: Mapping[str, Any], found: list[tuple[str, str]]
+) -> Model | None:
+    """The model, or None with its problems added to `found`."""
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        found.extend(problems(error, [*_Head.model_fields, *StyleParams.model_fields]))
+        return None
+
+
+def _styles(style: str | list[WeightedStyle] | None) -> tuple[tuple[str, float], ...]:
+    if style is None:
+        return ()
+    if isinstance(style, str):
+        return ((style, 1.0),)
+    return tuple((entry.image, entry.weight) for entry in style)

@@ -1,0 +1,90 @@
+"""`nstd stylize`: one picture, in this process, with a progress bar."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nstd import api, images, progress
+from nstd.domain import Job, WeightedFile
+from nstd.errors import UsageError
+from nstd.params import StyleParams
+from nstd.render import Rendering
+from nstd.spool.files import fsync, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_FORMATS = {
+    ".png": "png",
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+    ".webp": "webp",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+}
+
+
+def stylize(
+    content: Path, styles: Sequence[Path], output: Path, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Paint one picture; the output appears complete, or not at all.
+
+    Args:
+        content: the content image.
+        styles: the style images; they blend in equal shares.
+        output: replaced if it exists; its suffix gives the format.
+        values: parameters.
+
+    Returns:
+        What was done, as plain JSON values.
+
+    Raises:
+        UsageError: the output's suffix is of no format that nstd writes.
+        NstdError: see `Rendering`.
+    """
+    form = _FORMATS.get(output.suffix.lower())
+    if form is None:
+        raise UsageError(
+            f"{output}: no picture format has this suffix",
+            remedy=f"use one of {', '.join(_FORMATS)}",
+        )
+    params = StyleParams.parse({**values, "format": form})
+    with (
+        writing(output),
+        tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as work,
+    ):
+        job = Job(
+            "stylize",
+            output.stem,
+            Path(work),
+            WeightedFile(content, str(content), 1.0),
+            tuple(WeightedFile(style, str(style), 1.0) for style in styles),
+            params,
+        )
+        with progress.IterationBar() as bar:
+            bar.say("loading the network")
+            rendering = Rendering(job, api.engine(), images.ImageLimits())
+            bar.say("drafting")
+            for iterate in rendering:
+                bar.show(
+                    iteration=iterate.iteration,
+                    planned=iterate.planned,
+                    loss=iterate.losses.total,
+                    seconds=iterate.seconds,
+                )
+            rendered = rendering.finish()
+        rendered.path.replace(output)
+        fsync(output.parent)
+    return {
+        "output": {
+            "path": str(output),
+            "width": rendered.width,
+            "height": rendered.height,
+            "sha256": rendered.sha256,
+        },
+        "content": str(content),
+        "styles": [str(style) for style in styles],
+        **rendered.facts,
+    }

@@ -1,0 +1,43 @@
+"""Where the daemon keeps things below the user's folders and its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nstd.config import FOLDERS
+from nstd.spool import files
+
+if TYPE_CHECKING:
+    from nstd.config import Config
+
+CONTROL = ".nstd"
+
+
+def control(config: Config) -> Path:
+    """`inbox/.nstd`: the lock and the claimed sidecars; on the inbox's own file system."""
+    return config.folder("inbox") / CONTROL
+
+
+def claimed(config: Config) -> Path:
+    """`inbox/.nstd/claimed/<job id>/<folder>/NAME.yaml`: name and folder survive a crash."""
+    return control(config) / "claimed"
+
+
+def work(config: Config) -> Path:
+    """`state/work/<job id>/`: private copies of the inputs, and the result before publishing."""
+    return config.folder("state") / "work"
+
+
+def create(config: Config) -> None:
+    """Make every folder that isn't there.
+
+    Raises:
+        CannotWriteError: naming the folder and its key in the configuration.
+    """
+    for name in FOLDERS:
+        with files.writing(config.folder(name)):
+            config.folder(name).mkdir(parents=True, exist_ok=True)
+    for folder in (claimed(config), work(config)):
+        with files.writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)

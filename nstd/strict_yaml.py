@@ -1,0 +1,88 @@
+"""YAML for files that strangers write: plain values only, nothing clever, bounded."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+_DEPTH = 16
+
+
+class YamlError(Exception):
+    """The text isn't acceptable YAML; the message is a clause that says where and why."""
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader without aliases (they multiply), duplicate keys, or deep nesting."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:  # noqa: ANN401 - PyYAML's
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise YamlError(f"aliases are not allowed{_place(event)}")
+        self._depth += 1
+        if self._depth > _DEPTH:
+            raise YamlError(f"nested deeper than {_DEPTH} levels")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
+                raise YamlError(f"keys must be words{_place(key)}")
+            if key.value in seen:
+                raise YamlError(f"{key.value}: stands there twice{_place(key)}")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+# YAML 1.1 reads 1e-3 as a word, for want of a dot; everybody who writes it means a number.
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def load(text: str) -> Any:  # noqa: ANN401 - a YAML document may be anything
+    """The document as plain values.
+
+    Raises:
+        YamlError: syntax, tags, aliases, duplicate keys, keys that aren't words, deep nesting.
+    """
+    try:
+        # A SafeLoader subclass: it constructs nothing but plain values.
+        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506
+    except yaml.MarkedYAMLError as error:
+        place = _place(error.problem_mark) if error.problem_mark else ""
+        raise YamlError(f"not valid YAML: {error.problem}{place}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise YamlError(f"not valid YAML: {str(error).splitlines()[0]}") from error
+
+
+def load_mapping(data: bytes) -> dict[str, Any]:
+    """The mapping that a UTF-8 file holds; an empty file is an empty mapping.
+
+    Raises:
+        YamlError: as `load`, and if the file isn't UTF-8 or isn't a mapping.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise YamlError(f"not UTF-8 text (byte {error.start})") from error
+    value = load(text)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise YamlError("must be a list of `key: value` lines")
+    return value
+
+
+def _place(where: Any) -> str:  # noqa: ANN401 - a mark, or a node or event that has one
+    mark = getattr(where, "start_mark", where)
+    return f" (line {mark.line + 1}, column {mark.column + 1})"

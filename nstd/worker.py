@@ -1,0 +1,186 @@
+"""The worker process: builds the engine once, then runs one job after another.
+
+The supervisor holds a `Worker`; messages cross a pipe as frozen values, images as files in the
+job's work folder. When the supervisor's end of the pipe closes, however it died, the worker ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from nstd.domain import Failure, Rendered
+from nstd.engine.build import build
+from nstd.errors import Disposition, NstdError
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from pathlib import Path
+
+    from nstd.domain import Iterate, Job
+    from nstd.engine.device import Precision
+    from nstd.engine.transfer import Engine
+
+_PROGRESS_SECONDS = 0.25
+_KILL_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a worker is started with."""
+
+    weights: Path
+    precision: Precision
+    threads: int
+    image_bytes: int
+    image_pixels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The engine is built; jobs may come."""
+
+    device: str
+    precision: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unable:
+    """The engine could not be built; the worker ends."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A job is alive; also the heartbeat."""
+
+    job_id: str
+    iterate: Iterate
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A job's end, one way or the other, and how long the worker was at it."""
+
+    job_id: str
+    outcome: Rendered | Failure
+    seconds: float
+
+
+Message: TypeAlias = Ready | Unable | Progress | Finished
+
+
+class Worker:
+    """The supervisor's side of one worker process.
+
+    Args:
+        options: for the process.
+    """
+
+    def __init__(self, options: Options) -> None:
+        # spawn: a forked child would inherit the supervisor's threads' locks and file locks.
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(
+            target=serve, args=(theirs, options), name="nstd-worker", daemon=True
+        )
+        self._process.start()
+        theirs.close()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id."""
+        return self._process.pid
+
+    def send(self, job: Job) -> None:
+        """Give the worker its next job; a worker that has died says so through `receive`."""
+        with contextlib.suppress(BrokenPipeError):
+            self.connection.send(job)
+
+    def receive(self) -> list[Message]:
+        """The messages that have arrived.
+
+        Raises:
+            EOFError: the worker has died, and every message from before has been received.
+        """
+        messages: list[Message] = []
+        try:
+            while self.connection.poll():
+                messages.append(self.connection.recv())
+        except (EOFError, OSError) as error:
+            if not messages:
+                raise EOFError from error
+        return messages
+
+    def stop(self) -> int | None:
+        """End the process, by force if need be.
+
+        Returns:
+            Its exit code; negative for a signal's number.
+        """
+        self.connection.close()
+        self._process.join(0 if self._process.exitcode is None else None)
+        for end in (self._process.terminate, self._process.kill):
+            if self._process.is_alive():
+                end()
+                self._process.join(_KILL_SECONDS)
+        return self._process.exitcode
+
+
+def serve(connection: Connection, options: Options) -> None:
+    """The process's main function: build the engine, run jobs until the pipe closes."""
+    # The terminal sends Ctrl-C to the whole group; when to stop is the supervisor's decision.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    started = time.perf_counter()
+    try:
+        engine = build(options.weights, options.precision, options.threads)
+    except NstdError as error:
+        connection.send(Unable(Failure.of(error)))
+        return
+    seconds = time.perf_counter() - started
+    try:
+        connection.send(Ready(engine.device.name, engine.device.precision, seconds))
+        while True:
+            job = connection.recv()
+            begun = time.perf_counter()
+            outcome = _outcome(job, engine, options, connection)
+            connection.send(Finished(job.job_id, outcome, time.perf_counter() - begun))
+    except (EOFError, BrokenPipeError):
+        os._exit(0)  # the supervisor is gone; nothing here is worth an orderly exit
+
+
+def _outcome(
+    job: Job, engine: Engine, options: Options, connection: Connection
+) -> Rendered | Failure:
+    from nstd.images import ImageLimits  # noqa: PLC0415 - see above
+    from nstd.render import Rendering  # noqa: PLC0415
+
+    try:
+        rendering = Rendering(job, engine, ImageLimits(options.image_bytes, options.image_pixels))
+        last = 0.0
+        for iterate in rendering:
+            now = time.perf_counter()
+            if now - last >= _PROGRESS_SECONDS or iterate.iteration + 1 == iterate.planned:
+                connection.send(Progress(job.job_id, iterate))
+                last = now
+        return rendering.finish()
+    except BrokenPipeError:
+        raise
+    except NstdError as error:
+        return Failure.of(error)
+    except Exception as error:  # noqa: BLE001 - a job's failure must not end the worker
+        return Failure(
+            "internal",
+            Disposition.QUARANTINE,
+            f"the engine failed: {type(error).__name__}: {error}",
+            remedy="report this, with the reason file",
+            details={"traceback": traceback.format_exc()},
+        )

