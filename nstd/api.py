@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from nstd import images
+from nstd import images, resampling
 from nstd.domain import StyleImage, StyleRequest
 from nstd.engine import weights
 from nstd.engine.build import build
@@ -50,9 +50,9 @@ def start(content: Source, style: Source, params: StyleParams | None = None) -> 
     pixels = _pixels(content, "content")
     height, width = pixels.shape[:2]
     side = params.long_side(max(height, width))
-    wanted_width, wanted_height = images.fit(width, height, side)
+    wanted_width, wanted_height = resampling.fit(width, height, side)
     if (height, width) != (wanted_height, wanted_width):
-        pixels = images.resize(pixels, (wanted_height, wanted_width))
+        pixels = resampling.resize(pixels, (wanted_height, wanted_width))
     styles = (StyleImage(_pixels(style, "style")),)
     return engine().transfer(StyleRequest(pixels, styles, params))
 

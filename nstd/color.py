@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageFile, TiffImagePlugin
 
 from nstd.errors import ImageError
+from nstd.resampling import resample
 
 FloatArray: TypeAlias = NDArray[np.float32]
 
@@ -233,15 +234,6 @@ def _pull_push(layer: FloatArray) -> FloatArray:
     coarse *= np.minimum(1, 4 * seen) / np.maximum(seen, np.finfo(np.float32).tiny)
     behind = resample(_pull_push(coarse), (height, width), Image.Resampling.BILINEAR)
     return color + (1 - weight) * behind
-
-
-def resample(values: FloatArray, size: tuple[int, int], kernel: Image.Resampling) -> FloatArray:
-    """Resample [H, W] or [H, W, C] float32 to (height, width) in float, channel by channel."""
-    if values.ndim == 2:  # noqa: PLR2004
-        channel = Image.fromarray(np.ascontiguousarray(values, np.float32))
-        return np.asarray(channel.resize(size[::-1], kernel))
-    channels = [resample(values[..., index], size, kernel) for index in range(values.shape[2])]
-    return np.stack(channels, axis=-1)
 
 
 def _unit(levels: NDArray[np.uint8]) -> FloatArray:

@@ -132,7 +132,7 @@ class Daemon:
             if error.disposition is Disposition.FATAL:
                 raise
             self._hold(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the program's only one
             # A mistake of ours must not stop the jobs that it doesn't concern.
             _log.exception(telemetry.INTERNAL_ERROR)
             self._hold(error)

@@ -1,4 +1,4 @@
-"""Pictures in and out: bounded decoding to float sRGB, resizing, encoding.
+"""Pictures in: bounded decoding to float sRGB.
 
 Everything here is meant for files that a stranger dropped: a picture is opened without following
 links or blocking, its size is judged from the header alone, and whatever a decoder says about
@@ -14,9 +14,8 @@ import stat
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Final
 
-import numpy as np
 from PIL import ExifTags, Image, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -25,23 +24,15 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from nstd import color
 from nstd.errors import ImageError, ImageTooLargeError, MissingInputError
+from nstd.resampling import fit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from nstd.color import FloatArray
 
-OutputFormat: TypeAlias = Literal["png", "jpeg", "webp", "tiff"]
-
 SUFFIXES: Final[tuple[str, ...]] = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
-EXTENSIONS: Final[Mapping[OutputFormat, str]] = {
-    "png": ".png",
-    "jpeg": ".jpg",
-    "webp": ".webp",
-    "tiff": ".tiff",
-}
-
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OPEN_FAULTS = {  # any other failure, such as too many open files, isn't the picture's fault
     errno.ENOENT: "does not exist",
@@ -81,8 +72,6 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIDEWAYS = 5  # orientations from here on swap width and height
-
-_SIDE_LIMITS: Mapping[str, int] = {"jpeg": 65_500, "webp": 16_383}
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,87 +189,6 @@ def load(
     frames_note = "only the first of its frames or pages is used" if header.frames > 1 else None
     notes = tuple(note for note in (frames_note, profile_note) if note)
     return Picture(rgb, alpha, header, notes)
-
-
-def fit(width: int, height: int, long_side: int) -> tuple[int, int]:
-    """Scale a size up or down to a long side, keeping the aspect.
-
-    Returns:
-        (width, height), rounded to the nearest pixel, no side below 1.
-    """
-    longest = max(width, height)
-    scaled = ((2 * side * long_side + longest) // (2 * longest) for side in (width, height))
-    new_width, new_height = (max(1, side) for side in scaled)
-    return new_width, new_height
-
-
-def resize(values: FloatArray, size: tuple[int, int]) -> FloatArray:
-    """Resample in float with an antialiasing Lanczos kernel.
-
-    Args:
-        values: [H, W] or [H, W, C] float32 in [0, 1].
-        size: (height, width) wanted.
-
-    Returns:
-        float32 of the wanted height and width, overshoot clipped to [0, 1].
-    """
-    return np.clip(color.resample(values, size, Image.Resampling.LANCZOS), 0, 1)
-
-
-def encode(
-    rgb: FloatArray,
-    path: Path,
-    *,
-    format: OutputFormat,  # noqa: A002
-    quality: int = 92,
-    alpha: FloatArray | None = None,
-) -> None:
-    """Write a picture, tagged as sRGB, 8 bits per channel.
-
-    Neither atomic nor synced to disk: both are up to the caller.
-
-    Args:
-        rgb: [H, W, 3] float32; values beyond [0, 1] are clipped.
-        path: where to; what is there is overwritten.
-        format: of the file, whatever the path ends in.
-        quality: of JPEG and WebP, up to 100.
-        alpha: [H, W] float32; JPEG, which can't hold it, shows the picture on white.
-
-    Raises:
-        ImageError: a value isn't finite, or a side is longer than the format allows.
-        OSError: the file can't be written.
-    """
-    limit = _SIDE_LIMITS.get(format)
-    if limit is not None and max(rgb.shape[:2]) > limit:
-        height, width = rgb.shape[:2]
-        raise ImageError(
-            f"{width} x {height} pixels don't fit in a {format} file, whose sides end at {limit}",
-            file=path.name,
-            remedy="choose png or tiff for the output",
-        )
-    layers = rgb
-    if alpha is not None and format == "jpeg":
-        layers = 1 + alpha[..., None] * (rgb - 1)
-    elif alpha is not None:
-        layers = np.concatenate([rgb, alpha[..., None]], axis=-1)
-    if not np.isfinite(layers).all():
-        raise ImageError(
-            "the picture has values that are not numbers",
-            file=path.name,
-            remedy="run it again; if that recurs, lower the weights or the learning rate",
-        )
-    levels = np.clip(layers, 0, 1) * 255 + 0.5  # the conversion to integers cuts downwards
-    image = Image.fromarray(levels.astype(np.uint8))
-    profile = color.srgb_profile()
-    match format:
-        case "png":
-            image.save(path, "PNG", icc_profile=profile)
-        case "jpeg":
-            image.save(path, "JPEG", icc_profile=profile, quality=quality, subsampling="4:4:4")
-        case "webp":
-            image.save(path, "WEBP", icc_profile=profile, quality=quality)
-        case "tiff":
-            image.save(path, "TIFF", icc_profile=profile, compression="tiff_adobe_deflate")
 
 
 @contextlib.contextmanager

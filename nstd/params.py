@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Preset = Literal["draft", "fast", "classic"]
+OutputFormat = Literal["png", "jpeg", "webp", "tiff"]
 Layers = tuple[tuple[str, float], ...]
 
 DEFAULT_LONG_SIDE = 1024
@@ -141,9 +142,7 @@ class StyleParams(BaseModel):
     on_nonfinite: Literal["fail", "keep_best"] = Field(
         default="fail", description="what to do when the loss stops being a number"
     )
-    format: Literal["png", "jpeg", "webp", "tiff"] = Field(
-        default="png", description="of the result"
-    )
+    format: OutputFormat = Field(default="png", description="of the result")
     quality: int = Field(default=92, ge=1, le=100, description="of a JPEG or WebP result")
 
     @classmethod

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import nstd
-from nstd import images
+from nstd import encoding, images, resampling
 from nstd.domain import Rendered, StyleImage, StyleRequest
 from nstd.spool.files import fsync, sha256
 
@@ -43,7 +43,7 @@ class Rendering:
         header = images.read_header(job.content.path, limits=limits, name=job.content.name)
         side = job.params.long_side(max(header.width, header.height))
         content = images.load(job.content.path, limits=limits, name=job.content.name, max_side=side)
-        width, height = images.fit(header.width, header.height, side)
+        width, height = resampling.fit(header.width, header.height, side)
         self._alpha = None if content.alpha is None else _at(content.alpha, width, height)
         styles = [
             (images.load(style.path, limits=limits, name=style.name, max_side=side), style.weight)
@@ -72,8 +72,8 @@ class Rendering:
         result = self._transfer.result()
         transferred = time.perf_counter()
         params = self._job.params
-        path = self._job.work / f"result{images.EXTENSIONS[params.format]}"
-        images.encode(
+        path = self._job.work / f"result{encoding.EXTENSIONS[params.format]}"
+        encoding.encode(
             result.image, path, format=params.format, quality=params.quality, alpha=self._alpha
         )
         fsync(path)
@@ -112,7 +112,7 @@ def _at(pixels: Float32Image, width: int, height: int) -> Float32Image:
     """The pixels at a size; loading has reduced them already, so this enlarges or does nothing."""
     if pixels.shape[:2] == (height, width):
         return pixels
-    return images.resize(pixels, (height, width))
+    return resampling.resize(pixels, (height, width))
 
 
 def _milestones(result: StyleResult) -> dict[str, dict[str, float | None]] | None:

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nstd import api, images, progress
+from nstd import api, encoding, images, progress
 from nstd.domain import Job, WeightedFile
 from nstd.errors import UsageError
 from nstd.params import StyleParams
@@ -15,15 +15,6 @@ from nstd.spool.files import fsync, writing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-_FORMATS = {
-    ".png": "png",
-    ".jpg": "jpeg",
-    ".jpeg": "jpeg",
-    ".webp": "webp",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-}
 
 
 def stylize(
@@ -44,11 +35,11 @@ def stylize(
         UsageError: the output's suffix is of no format that nstd writes.
         NstdError: see `Rendering`.
     """
-    form = _FORMATS.get(output.suffix.lower())
+    form = encoding.FORMATS.get(output.suffix.lower())
     if form is None:
         raise UsageError(
             f"{output}: no picture format has this suffix",
-            remedy=f"use one of {', '.join(_FORMATS)}",
+            remedy=f"use one of {', '.join(encoding.FORMATS)}",
         )
     params = StyleParams.parse({**values, "format": form})
     with (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from PIL import Image, JpegImagePlugin
+from PIL import Image
 
 from nstd import images
 from nstd.errors import ImageError, ImageTooLargeError, MissingInputError
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from nstd.color import FloatArray
 
 LIMITS = ImageLimits()
 ORIENTATION = 0x0112
@@ -350,166 +349,3 @@ def test_load_never_enlarges(tmp_path: Path) -> None:
 
 
 # Sizes
-
-
-@pytest.mark.parametrize(
-    ("size", "long_side", "expected"),
-    [
-        ((5335, 3561), 1024, (1024, 683)),
-        ((3561, 5335), 1024, (683, 1024)),
-        ((100, 100), 64, (64, 64)),
-        ((10, 5), 20, (20, 10)),
-        ((20_000, 10), 512, (512, 1)),
-        ((1, 1), 1, (1, 1)),
-        ((4, 1), 2, (2, 1)),  # a half is rounded up
-    ],
-)
-def test_fit(size: tuple[int, int], long_side: int, expected: tuple[int, int]) -> None:
-    """The long side is met exactly, the other to the nearest pixel, never below one."""
-    assert images.fit(*size, long_side) == expected
-
-
-@pytest.mark.parametrize("size", [(5, 7), (64, 48), (1, 1)])
-def test_resize_keeps_a_constant(size: tuple[int, int]) -> None:
-    """A constant picture stays that constant at any size."""
-    resized = images.resize(np.full((16, 16, 3), 0.3, np.float32), size)
-    assert resized.shape == (*size, 3)
-    assert resized.dtype == np.float32
-    assert_allclose(resized, 0.3, atol=1e-6)
-
-
-def test_resize_is_antialiased() -> None:
-    """A checkerboard finer than the new pixels becomes its mean."""
-    board = (np.indices((64, 64)).sum(axis=0) % 2).astype(np.float32)
-    assert_allclose(images.resize(board, (16, 16))[2:-2, 2:-2], 0.5, atol=1e-2)
-
-
-def test_resize_is_clipped() -> None:
-    """The overshoot of the kernel at an edge stays within [0, 1]."""
-    edge = np.zeros((8, 8, 3), np.float32)
-    edge[:, 4:] = 1
-    resized = images.resize(edge, (32, 32))
-    assert (resized.min(), resized.max()) == (0, 1)
-
-
-def test_resize_is_finer_than_8_bits() -> None:
-    """A slope of less than a level over the whole picture survives."""
-    slope = np.linspace(0.5, 0.501, 64, dtype=np.float32)[None].repeat(8, axis=0)
-    assert len(np.unique(images.resize(slope, (4, 32))[0])) > 20
-
-
-# Writing
-
-
-@pytest.fixture(name="rgb")
-def _rgb() -> FloatArray:
-    return noise().astype(np.float32) / np.float32(255)
-
-
-@pytest.fixture(name="alpha")
-def _alpha() -> FloatArray:
-    alpha = np.linspace(32, 255, 24 * 32).round().reshape(24, 32) / 255
-    return alpha.astype(np.float32)
-
-
-@pytest.fixture(name="output", params=images.EXTENSIONS)
-def _output(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Any]:
-    return tmp_path / "out.part", request.param
-
-
-def test_extensions_can_be_read_back() -> None:
-    """Every output's extension is also an accepted suffix."""
-    assert set(images.EXTENSIONS.values()) <= set(images.SUFFIXES)
-
-
-def test_encode_writes_the_format(output: tuple[Path, Any], rgb: FloatArray) -> None:
-    """The format is the one asked for, whatever the path ends in, and is tagged as sRGB."""
-    path, kind = output
-    images.encode(rgb, path, format=kind)
-    with Image.open(path) as image:
-        assert image.format == kind.upper()
-        assert b"sRGB" in image.info["icc_profile"].replace(b"\0", b"")
-    assert images.load(path, limits=LIMITS).notes == ()
-
-
-@pytest.mark.parametrize("kind", ["png", "tiff"])
-def test_lossless_round_trip(tmp_path: Path, rgb: FloatArray, kind: Any) -> None:
-    """What PNG and TIFF hold is read back bit for bit."""
-    images.encode(rgb, tmp_path / "out", format=kind)
-    assert_array_equal(images.load(tmp_path / "out", limits=LIMITS).rgb, rgb)
-
-
-@pytest.mark.parametrize("kind", ["png", "webp", "tiff"])
-def test_alpha_round_trip(tmp_path: Path, rgb: FloatArray, alpha: FloatArray, kind: Any) -> None:
-    """Alpha is kept exactly where the format has any."""
-    images.encode(rgb, tmp_path / "out", format=kind, alpha=alpha)
-    picture = images.load(tmp_path / "out", limits=LIMITS)
-    assert picture.alpha is not None
-    assert_array_equal(picture.alpha, alpha)
-
-
-def test_jpeg_shows_alpha_on_white(tmp_path: Path) -> None:
-    """JPEG gets colour * alpha + 1 - alpha."""
-    red = np.zeros((16, 16, 3), np.float32)
-    red[..., 0] = 1
-    images.encode(red, tmp_path / "a", format="jpeg", alpha=np.full((16, 16), 0.25, np.float32))
-    picture = images.load(tmp_path / "a", limits=LIMITS)
-    assert picture.alpha is None
-    assert_allclose(picture.rgb[8, 8], [1, 0.75, 0.75], atol=0.01)
-
-
-def test_jpeg_keeps_full_color_resolution(tmp_path: Path, rgb: FloatArray) -> None:
-    """JPEG is written 4:4:4."""
-    images.encode(rgb, tmp_path / "a", format="jpeg")
-    with Image.open(tmp_path / "a") as image:
-        assert JpegImagePlugin.get_sampling(image) == 0
-
-
-@pytest.mark.parametrize("kind", ["jpeg", "webp"])
-def test_quality_matters(tmp_path: Path, rgb: FloatArray, kind: Any) -> None:
-    """A lower quality makes a smaller file."""
-    images.encode(rgb, tmp_path / "high", format=kind, quality=95)
-    images.encode(rgb, tmp_path / "low", format=kind, quality=30)
-    assert (tmp_path / "low").stat().st_size < (tmp_path / "high").stat().st_size
-
-
-def test_encode_rounds_to_nearest(tmp_path: Path) -> None:
-    """Values go to the nearest level, halves up, and beyond [0, 1] to the ends."""
-    values = np.array([-0.5, 0.49 / 255, 0.51 / 255, 0.5, 254.4 / 255, 1.5], np.float32)
-    images.encode(values[None, :, None].repeat(3, axis=2), tmp_path / "a", format="png")
-    with Image.open(tmp_path / "a") as image:
-        assert np.asarray(image)[0, :, 0].tolist() == [0, 0, 1, 128, 254, 255]
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_encode_refuses_what_is_no_number(
-    output: tuple[Path, Any], rgb: FloatArray, value: float
-) -> None:
-    """A NaN or infinity is refused and leaves no file."""
-    path, kind = output
-    rgb[3, 4, 1] = value
-    with pytest.raises(ImageError, match="not numbers"):
-        images.encode(rgb, path, format=kind)
-    assert not path.exists()
-
-
-@pytest.mark.parametrize(("kind", "side"), [("webp", 16_384), ("jpeg", 65_501)])
-def test_encode_refuses_a_side_too_long(tmp_path: Path, kind: Any, side: int) -> None:
-    """A side that the format can't hold is refused with a format that can."""
-    with pytest.raises(ImageError, match=rf"1 x {side} pixels.*Choose png or tiff"):
-        images.encode(np.zeros((side, 1, 3), np.float32), tmp_path / "a", format=kind)
-
-
-def test_encode_replaces_what_is_there(tmp_path: Path, rgb: FloatArray) -> None:
-    """A longer file of old leaves nothing behind the new."""
-    images.encode(rgb, tmp_path / "a", format="png")
-    expected = (tmp_path / "a").read_bytes()
-    (tmp_path / "a").write_bytes(bytes(100_000))
-    images.encode(rgb, tmp_path / "a", format="png")
-    assert (tmp_path / "a").read_bytes() == expected
-
-
-def test_encode_reports_a_folder_that_is_not_there(tmp_path: Path, rgb: FloatArray) -> None:
-    """Trouble with the disk is the caller's to handle, as an OSError."""
-    with pytest.raises(FileNotFoundError):
-        images.encode(rgb, tmp_path / "no" / "a", format="png")

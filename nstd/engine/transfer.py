@@ -16,7 +16,7 @@ from nstd.engine.descent import Descent, Schedule, State
 from nstd.engine.objective import Structure, Targets, Weights
 from nstd.engine.vgg import FeatureExtractor
 from nstd.errors import ImageTooSmallError, NonFiniteLossError
-from nstd.images import fit, resize
+from nstd.resampling import fit, resize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

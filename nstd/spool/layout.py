@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nstd.config import FOLDERS
 from nstd.spool import files
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from nstd.config import Config
 
 CONTROL = ".nstd"

@@ -40,7 +40,7 @@ class Belongings:
 
     @classmethod
     def of_claim(cls, claim: Claim) -> Belongings:
-        """A claimed job's files; an image that changed since the claim is a new input, and stays."""
+        """A claimed job's files, but for images that have changed since: those are new inputs."""
         unchanged = tuple(
             image.source
             for image in dict.fromkeys((claim.content, *claim.styles))

@@ -267,12 +267,12 @@ class Scanner:
         try:
             parsed = self._parse(path)
         except (NstdError, _NotYetError):
-            content, styles = None, ()
+            named = [*_by_stem(path, path.stem), *_by_stem(path, f"{path.stem}.style")]
         else:
-            content, styles = parsed.content, parsed.styles
-        named = [path.with_name(name) for name, _ in styles]
-        named += [path.with_name(content)] if content else _by_stem(path, path.stem)
-        named += [] if styles else _by_stem(path, f"{path.stem}.style")
+            named = [path.with_name(name) for name, _ in parsed.styles]
+            named = named or _by_stem(path, f"{path.stem}.style")
+            content = parsed.content
+            named += [path.with_name(content)] if content else _by_stem(path, path.stem)
         return tuple(image for image in dict.fromkeys(named) if files.identity(image))
 
 

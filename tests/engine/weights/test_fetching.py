@@ -15,7 +15,8 @@ from weights_doubles import Published, publish
 
 from nstd.engine import weights
 from nstd.engine.weights import fetching
-from nstd.engine.weights.index import Index, user_index
+from nstd.engine.weights.index import Index as UserIndex
+from nstd.engine.weights.index import user_index
 from nstd.errors import WeightsCorruptError, WeightsUnreachableError
 
 if TYPE_CHECKING:
@@ -366,7 +367,7 @@ def test_pips_configuration_gives_the_index(
         f"[{section}]\nindex-url = http://127.0.0.1:9/mine/\ncert = /a'b\nproxy = http://p:1\n"
     )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
-    assert user_index() == Index(
+    assert user_index() == UserIndex(
         "http://127.0.0.1:9/mine/", "pip's configuration", None, "/a'b", "http://p:1"
     )
 

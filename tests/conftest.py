@@ -1,0 +1,66 @@
+"""Fixtures that several test files share: pictures, the real engine, folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import nstd
+from nstd import images
+from nstd.config import Config, Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nstd.engine.transfer import Engine
+
+
+def picture(width: int, height: int, seed: int = 0) -> np.ndarray:
+    """Make float32 RGB [height, width, 3] with edges and gradients, different for each seed."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32) / 16
+    waves = [np.sin(x * (1 + seed % 3) + y * k + seed) for k in (0.3, 1.1, 2.3)]
+    blocks = np.where((x.astype(int) + y.astype(int) + seed) % 2, 0.2, -0.2)
+    return np.clip(0.5 + 0.3 * np.stack(waves, -1) + blocks[..., None], 0, 1).astype(np.float32)
+
+
+def harbour(side: int) -> np.ndarray:
+    """Read the demonstration's content image, reduced: a picture with natural statistics."""
+    path = Path(nstd.__file__).parent / "demo" / "harbour.jpg"
+    return images.load(path, limits=images.ImageLimits(), max_side=side).rgb
+
+
+def save_picture(path: Path, width: int = 64, height: int = 48, seed: int = 0) -> Path:
+    """Write such a picture in the format that the path ends in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray((picture(width, height, seed) * 255).astype(np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def build_engine() -> Callable[[str], Engine]:
+    """Build an engine on the real network for a precision."""
+    from nstd.engine import weights  # noqa: PLC0415 - TensorFlow only for the tests that need it
+    from nstd.engine.build import build  # noqa: PLC0415
+
+    return lambda precision: build(weights.resolve(None), precision)
+
+
+@pytest.fixture(scope="session")
+def engine(build_engine: Callable[[str], Engine]) -> Engine:
+    """Share one engine in float32, whose numbers do not depend on the processor."""
+    return build_engine("float32")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """Configure a daemon of the test's own, whose files settle at once."""
+    return Config(
+        root=tmp_path,
+        settle_seconds=0.0,
+        rescan_seconds=0.5,
+        limits=Limits(incomplete_seconds=0.0),
+    )

@@ -1,0 +1,246 @@
+"""A whole transfer on the real network, at small sizes."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import picture
+from engine_nan import NanEngine
+
+from nstd.domain import StyleImage, StyleRequest
+from nstd.engine.descent import Descent, Schedule, State
+from nstd.engine.objective import Objective, Structure, Targets, Weights
+from nstd.errors import ImageTooSmallError, NonFiniteLossError
+from nstd.params import StyleParams
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from nstd.engine.transfer import Engine
+
+
+def request(width: int = 48, height: int = 40, **params: Any) -> StyleRequest:
+    """Ask for a small transfer."""
+    style = StyleImage(picture(40, 32, 1))
+    return StyleRequest(picture(width, height), (style,), StyleParams(**params))
+
+
+def total_loss(engine: Engine, wanted: StyleRequest, image: np.ndarray) -> float:
+    """Evaluate a picture's objective afresh, outside the compiled loop."""
+    recipe = wanted.params.recipe()
+    objective = Objective(engine._extractor, Structure.of(recipe))
+    targets = Targets(
+        objective.content_targets(tf.constant(wanted.content[None])),
+        objective.style_targets(tf.constant(wanted.styles[0].rgb[None])),
+    )
+    terms, _ = objective.value_and_gradient(tf.constant(image[None]), targets, Weights.of(recipe))
+    return float(tf.reduce_sum(terms))
+
+
+def test_the_best_iterate_is_kept_when_the_loss_rises_again(engine: Engine) -> None:
+    """A huge learning rate overshoots; the result is the lowest iterate, not the last."""
+    wanted = request(preset="classic", iterations=12, learning_rate=0.4)
+    result = engine.transfer(wanted).result()
+    totals = [losses.total for losses in result.trace]
+    lowest = int(np.argmin(totals))
+    assert len(totals) == 12
+    assert lowest < 11, "the loss must rise after its minimum for this to prove anything"
+    assert result.best_iteration == lowest
+    assert total_loss(engine, wanted, result.image) == pytest.approx(totals[lowest], rel=1e-4)
+
+
+def test_the_trace_belongs_to_the_pixels_before_the_update(engine: Engine) -> None:
+    """The first loss is the starting picture's."""
+    wanted = request(preset="classic", iterations=1)
+    result = engine.transfer(wanted).result()
+    assert result.trace[0].total == pytest.approx(
+        total_loss(engine, wanted, wanted.content), rel=1e-4
+    )
+    assert np.array_equal(result.image, wanted.content)
+
+
+def test_terms_add_up(engine: Engine) -> None:
+    """Total is content plus style plus variation, in every iterate."""
+    result = engine.transfer(request(preset="fast", iterations=5)).result()
+    for losses in result.trace:
+        parts = losses.content + losses.style + losses.variation
+        assert losses.total == pytest.approx(parts, rel=1e-5)
+        assert min(losses.content, losses.style, losses.variation) >= 0
+
+
+def test_classic_starts_without_content_loss(engine: Engine) -> None:
+    """From the content image, the content loss is 0 at first and the style loss falls."""
+    result = engine.transfer(request(preset="classic", iterations=15)).result()
+    assert result.trace[0].content == 0
+    assert result.trace[-1].style < 0.7 * result.trace[0].style
+
+
+def test_fast_improves_on_its_draft(engine: Engine) -> None:
+    """The warm start is worth having, and the iterations after it too."""
+    drafted = engine.transfer(request(preset="draft")).result()
+    wanted = request(preset="fast", iterations=40)
+    result = engine.transfer(wanted).result()
+    start = total_loss(engine, wanted, drafted.image)
+    assert result.trace[0].total == pytest.approx(start, rel=1e-3)
+    assert result.trace[result.best_iteration or 0].total < 0.6 * start
+
+
+def test_a_draft_has_no_iterates(engine: Engine) -> None:
+    """The draft is a picture without an optimisation."""
+    transfer = engine.transfer(request(preset="draft"))
+    assert list(transfer) == []
+    result = transfer.result()
+    assert result.best_iteration is None
+    assert result.image.shape == (40, 48, 3)
+
+
+def test_the_gradient_is_that_of_the_loss(engine: Engine) -> None:
+    """Central differences along random directions agree with the tape's gradient."""
+    wanted = request(32, 32, preset="fast")
+    recipe = wanted.params.recipe()
+    objective = Objective(engine._extractor, Structure.of(recipe))
+    image = tf.constant(picture(32, 32, 2)[None] * 0.8 + 0.1)
+    targets = Targets(
+        objective.content_targets(tf.constant(wanted.content[None])),
+        objective.style_targets(tf.constant(wanted.styles[0].rgb[None])),
+    )
+    weights = Weights.of(recipe)
+    _, gradient = objective.value_and_gradient(image, targets, weights)
+    # Along the gradient itself the difference is far above float32's rounding.
+    direction = gradient / tf.norm(gradient)
+    step = 0.02
+    ends = [
+        float(
+            tf.reduce_sum(
+                objective.value_and_gradient(image + sign * step * direction, targets, weights)[0]
+            )
+        )
+        for sign in (1, -1)
+    ]
+    slope = (ends[0] - ends[1]) / (2 * step)
+    assert slope == pytest.approx(float(tf.norm(gradient)), rel=0.02)
+
+
+def test_how_iterations_are_grouped_into_calls_does_not_matter(engine: Engine) -> None:
+    """Six iterations in one call are the same as six calls of one."""
+    recipe = StyleParams(preset="classic", iterations=6).recipe()
+    descent = Descent(engine._extractor, Structure.of(recipe))
+    content = tf.constant(picture(32, 32)[None])
+    targets = Targets(
+        descent.content_targets(content),
+        descent.style_targets(tf.constant(picture(32, 32, 1)[None])),
+    )
+    settings = (targets, Weights.of(recipe), Schedule.of(recipe))
+    at_once, trace, _ = descent.run(State.start(content), *settings, tf.constant(6))
+    state = State.start(content)
+    for _ in range(6):
+        state, _, _ = descent.run(state, *settings, tf.constant(1))
+    assert np.allclose(at_once.image, state.image, atol=1e-5)
+    assert trace.shape == (6, 4)
+
+
+def test_a_new_size_is_not_traced_again(engine: Engine) -> None:
+    """Only the first transfer of a preset traces; other sizes and settings use its graphs."""
+    engine.transfer(request(preset="fast", iterations=2)).result()
+    before = engine.traces
+    for width, height, rate in ((33, 57, 0.01), (64, 16, 0.05), (48, 40, 0.02)):
+        wanted = request(width, height, preset="fast", iterations=2, learning_rate=rate)
+        assert engine.transfer(wanted).result().traces == 0
+    assert engine.traces == before
+
+
+def test_pixels_stay_displayable(engine: Engine) -> None:
+    """Whatever the learning rate, the result lies in [0, 1]."""
+    image = engine.transfer(request(preset="fast", iterations=5, learning_rate=1.0)).result().image
+    assert image.dtype == np.float32
+    assert image.min() >= 0
+    assert image.max() <= 1
+
+
+def test_iterates_are_reported_one_by_one(engine: Engine) -> None:
+    """Each iterate comes once, in order, with its losses and the best so far."""
+    iterates = list(engine.transfer(request(preset="fast", iterations=7)))
+    assert [iterate.iteration for iterate in iterates] == list(range(7))
+    assert {iterate.planned for iterate in iterates} == {7}
+    best = math.inf
+    for iterate in iterates:
+        best = min(best, iterate.losses.total)
+        assert iterate.best_iteration is not None
+        assert iterates[iterate.best_iteration].losses.total == best
+
+
+def test_equal_styles_blend_to_themselves(engine: Engine) -> None:
+    """Two equal styles of any weights give the style itself: shares are normalised."""
+    one = request(preset="fast", iterations=3)
+    style = one.styles[0].rgb
+    two = StyleRequest(one.content, (StyleImage(style, 3.0), StyleImage(style, 1.0)), one.params)
+    assert np.allclose(
+        engine.transfer(one).result().image, engine.transfer(two).result().image, atol=1e-4
+    )
+
+
+def test_a_large_style_is_reduced_to_the_content(engine: Engine) -> None:
+    """A style larger than the content is reduced before it is looked at, aspect kept."""
+    wanted = StyleRequest(
+        picture(32, 32), (StyleImage(picture(300, 150, 1)),), StyleParams(preset="draft")
+    )
+    transfer = engine.transfer(wanted)
+    assert transfer._styles[0].rgb.shape == (16, 32, 3)
+
+
+def test_a_loss_that_is_no_number_stops_and_fails(engine: Engine) -> None:
+    """By default a diverged optimisation is an error that says where and what to do."""
+    with pytest.raises(NonFiniteLossError, match=r"at iteration 3.*Lower learning_rate"):
+        NanEngine(engine, 3).transfer(request(preset="classic", iterations=9)).result()
+
+
+def test_a_loss_that_is_no_number_can_keep_the_best(engine: Engine) -> None:
+    """By policy the best finite iterate is the result, with a note."""
+    wanted = request(preset="classic", iterations=9, on_nonfinite="keep_best")
+    result = NanEngine(engine, 3).transfer(wanted).result()
+    assert len(result.trace) == 4
+    assert math.isnan(result.trace[-1].total)
+    finite = [losses.total for losses in result.trace[:3]]
+    assert result.best_iteration == int(np.argmin(finite))
+    assert np.isfinite(result.image).all()
+    assert "iteration 3" in result.notes[0]
+
+
+def test_no_finite_iterate_at_all_fails_whatever_the_policy(engine: Engine) -> None:
+    """There is no best iterate to keep."""
+    with pytest.raises(NonFiniteLossError):
+        NanEngine(engine, 0).transfer(
+            request(preset="classic", iterations=3, on_nonfinite="keep_best")
+        ).result()
+
+
+@pytest.mark.parametrize(
+    ("preset", "width", "height"), [("classic", 15, 64), ("fast", 64, 15), ("draft", 8, 8)]
+)
+def test_a_small_content_image_is_refused(
+    engine: Engine, preset: str, width: int, height: int
+) -> None:
+    """The message says what the size is, what is needed, and what to change."""
+    with pytest.raises(ImageTooSmallError, match=f"{width}x{height}.*needs 16.*Raise size"):
+        engine.transfer(request(width, height, preset=preset))
+
+
+def test_a_small_style_image_is_refused(engine: Engine) -> None:
+    """The style needs a position at the deepest layer too."""
+    wanted = StyleRequest(picture(64, 64), (StyleImage(picture(9, 40)),), StyleParams())
+    with pytest.raises(ImageTooSmallError, match="the style image is 9x40"):
+        engine.transfer(wanted)
+
+
+def test_bfloat16_follows_float32(engine: Engine, build_engine: Callable[[str], Engine]) -> None:
+    """The same optimisation with bfloat16 convolutions ends within a few per cent."""
+    wanted = request(64, 64, preset="fast", iterations=20)
+    exact = engine.transfer(wanted).result()
+    rough = build_engine("bfloat16").transfer(wanted).result()
+    assert rough.precision == "bfloat16"
+    assert rough.trace[-1].total == pytest.approx(exact.trace[-1].total, rel=0.05)
