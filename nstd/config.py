@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from nstd.errors import ConfigError
 from nstd.params import StyleParams
 from nstd.strict_yaml import YamlError, load_mapping
-from nstd.validation import describe, problems
+from nstd.validation import problems, summarise
 
 MEBIBYTE = 2**20
 
@@ -109,8 +109,8 @@ def parse(data: bytes, *, file: str) -> Config:
         found += problems(error, known)
     found += _default_problems(values.get("defaults"))
     if config is None or found:
-        key = found[0][0] if len(found) == 1 else None
-        raise ConfigError(describe(found), file=file, key=key, remedy=remedy)
+        what, key = summarise(found)
+        raise ConfigError(what, file=file, key=key, remedy=remedy)
     refuse_loops(config, file=file)
     return config
 

@@ -168,7 +168,9 @@ class Daemon:
             if scan.settling
             else self._config.rescan_seconds
         )
-        self._say_waiting({waiting.path: waiting.reason for waiting in scan.waiting})
+        self._say_waiting(
+            {found.path: found.reason for found in scan.waiting if not found.settling}
+        )
         for rejection in scan.rejected:
             self._reject(rejection)
         room = _CLAIMS - len(self._queue) - bool(self._running)

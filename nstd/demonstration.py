@@ -12,26 +12,17 @@ from importlib import resources
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import yaml
+
 from nstd import progress, telemetry
 from nstd.engine import weights
 from nstd.errors import Disposition, NstdError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
-_NAME = "harbour"
-_CONTENT, _STYLE = "harbour.jpg", "brushwork.jpg"
-_SIDECAR = """\
-content: {content}
-style: {style}
-output: {output}
-"""
-_CONFIG = """\
-root: {root}
-settle_seconds: 0.5
-log: {{level: debug, format: json}}
-"""
+_SIDECAR = {"content": "harbour.jpg", "style": "brushwork.jpg", "output": "harbour-painted"}
 _SHOWN = ("iteration", "planned", "loss", "seconds")
 
 
@@ -50,8 +41,12 @@ class Demo:
     manifest: Path
 
 
-def run(root: Path) -> Demo:
+def run(root: Path, extra: Mapping[str, Any] | None = None) -> Demo:
     """Fetch the weights, start a daemon on `root`, drop the pair, wait, and stop the daemon.
+
+    Args:
+        root: made if it isn't there.
+        extra: what else the sidecar should say.
 
     Raises:
         WeightsError: the weights can't be had.
@@ -62,25 +57,27 @@ def run(root: Path) -> Demo:
     with progress.DownloadBar() as bar:
         weights.resolve(None, progress=bar)
     config = root / "config.yaml"
-    config.write_text(_CONFIG.format(root=json.dumps(str(root))), encoding="utf-8")
+    log = {"level": "debug", "format": "json"}
+    settings = {"root": str(root), "settle_seconds": 0.5, "log": log}
+    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     command = [sys.executable, "-m", "nstd", "run", "--config", str(config)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as daemon:  # noqa: S603 - ourselves
         assert daemon.stderr is not None  # noqa: S101 - asked for above
         try:
-            return _watch(_events(daemon.stderr), root)
+            return _watch(_events(daemon.stderr), root / "inbox", {**_SIDECAR, **(extra or {})})
         finally:
             daemon.send_signal(signal.SIGTERM)
             daemon.stderr.read()
 
 
-def _watch(events: Iterator[dict[str, Any]], root: Path) -> Demo:
+def _watch(events: Iterator[dict[str, Any]], inbox: Path, sidecar: Mapping[str, Any]) -> Demo:
     """Drop the pair once the daemon is up, and follow its log to the result."""
     with progress.IterationBar() as bar:
         bar.say("starting the daemon")
         for event in events:
             match event["event"]:
                 case telemetry.DAEMON_STARTED:
-                    drop(root / "inbox")
+                    _drop(inbox, sidecar)
                     bar.say("dropped the pair; loading the network")
                 case telemetry.JOB_STARTED:
                     bar.say("drafting")
@@ -93,14 +90,12 @@ def _watch(events: Iterator[dict[str, Any]], root: Path) -> Demo:
     raise DemoError("the daemon ended before the picture was done", remedy="see its messages above")
 
 
-def drop(inbox: Path) -> None:
+def _drop(inbox: Path, sidecar: Mapping[str, Any]) -> None:
     """Put the pair and its sidecar into an inbox, the sidecar last."""
-    pictures = resources.files("nstd") / "demo"
-    for name in (_CONTENT, _STYLE):
-        with resources.as_file(pictures / name) as path:
+    for name in (_SIDECAR["content"], _SIDECAR["style"]):
+        with resources.as_file(resources.files("nstd") / "demo" / name) as path:
             shutil.copyfile(path, inbox / name)
-    text = _SIDECAR.format(content=_CONTENT, style=_STYLE, output=f"{_NAME}-painted")
-    (inbox / f"{_NAME}.yaml").write_text(text, encoding="utf-8")
+    (inbox / "harbour.yaml").write_text(yaml.safe_dump(dict(sidecar)), encoding="utf-8")
 
 
 def _events(stream: IO[str]) -> Iterator[dict[str, Any]]:

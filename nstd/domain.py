@@ -121,19 +121,27 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class StyleImage:
-    """Style pixels, float32 RGB [H, W, 3] in [0, 1], and their positive share in the blend."""
+    """Style pixels, float32 RGB [H, W, 3] in [0, 1], and their positive share in the blend.
+
+    `name` is for messages.
+    """
 
     rgb: Float32Image
     weight: float = 1.0
+    name: str = "the style image"
 
 
 @dataclass(frozen=True, slots=True)
 class StyleRequest:
-    """What the engine is asked for. Content: float32 RGB [H, W, 3] in [0, 1], sRGB."""
+    """What the engine is asked for. Content: float32 RGB [H, W, 3] in [0, 1], sRGB.
+
+    `name` is the content's, for messages.
+    """
 
     content: Float32Image
     styles: tuple[StyleImage, ...]
     params: StyleParams
+    name: str = "the content image"
 
 
 @dataclass(frozen=True, slots=True)

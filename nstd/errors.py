@@ -174,6 +174,7 @@ class WorkerDiedError(NstdError):
     """The worker process died under a job."""
 
     code = "worker_died"
+    disposition = Disposition.RETRY
 
 
 class EngineUnavailableError(NstdError):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nstd.errors import ParamsError
-from nstd.validation import describe, problems
+from nstd.validation import problems, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -155,11 +155,11 @@ class StyleParams(BaseModel):
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            found = problems(error, cls.model_fields)
+            what, key = summarise(problems(error, cls.model_fields))
             raise ParamsError(
-                describe(found),
+                what,
                 file=file,
-                key=found[0][0] if len(found) == 1 else None,
+                key=key,
                 remedy="see `nstd stylize --help` for the parameters and their ranges",
             ) from error
 

@@ -17,21 +17,18 @@ from rich.progress import (
 )
 
 
-def _console() -> Console:
-    """Stderr by a descriptor of its own: building the engine silences the shared one."""
-    return Console(file=os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8"))
-
-
 class IterationBar:
     """An optimisation's progress: iterations, loss, seconds an iteration, time left."""
 
     def __init__(self) -> None:
+        # A descriptor of its own: building the engine silences the shared one for a while.
+        self._stderr = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8")
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.fields[facts]}"),
             TimeRemainingColumn(elapsed_when_finished=True),
-            console=_console(),
+            console=Console(file=self._stderr),
         )
         self._task = self._bar.add_task("", total=None, facts="")
 
@@ -41,6 +38,7 @@ class IterationBar:
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
+        self._stderr.close()
 
     def say(self, what: str) -> None:
         """Tell what is going on while no iteration is."""
@@ -67,7 +65,7 @@ class DownloadBar:
             DownloadColumn(),
             TransferSpeedColumn(),
             TimeRemainingColumn(),
-            console=_console(),
+            console=Console(stderr=True),
         )
         self._task = self._bar.add_task("fetching the network's weights", total=None)
 

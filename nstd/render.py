@@ -46,14 +46,15 @@ class Rendering:
         width, height = resampling.fit(header.width, header.height, side)
         self._alpha = None if content.alpha is None else _at(content.alpha, width, height)
         styles = [
-            (images.load(style.path, limits=limits, name=style.name, max_side=side), style.weight)
+            (images.load(style.path, limits=limits, name=style.name, max_side=side), style)
             for style in job.styles
         ]
-        self._notes = (*content.notes, *(note for style, _ in styles for note in style.notes))
+        self._notes = (*content.notes, *(note for picture, _ in styles for note in picture.notes))
         request = StyleRequest(
             _at(content.rgb, width, height),
-            tuple(StyleImage(style.rgb, weight) for style, weight in styles),
+            tuple(StyleImage(picture.rgb, style.weight, style.name) for picture, style in styles),
             job.params,
+            job.content.name,
         )
         self._transfer = engine.transfer(request)
         self._loaded = time.perf_counter()
@@ -88,16 +89,14 @@ class Rendering:
 
     def _facts(self, result: StyleResult, seconds: dict[str, float]) -> dict[str, Any]:
         """What the manifest says of the engine's work, as plain JSON values."""
-        import tensorflow as tf  # noqa: PLC0415 - the engine has imported it already
-
-        weights = self._engine.weights
+        weights, device = self._engine.weights, self._engine.device
         ran = len(result.trace)
         return {
             "parameters": {**self._job.params.model_dump(mode="json"), **result.resolved},
             "device": result.device,
             "precision": result.precision,
             "network": {"id": weights.network_id, "sha256": weights.sha256},
-            "versions": {"nstd": nstd.__version__, "tensorflow": tf.__version__},
+            "versions": {"nstd": nstd.__version__, "tensorflow": device.tensorflow},
             "iterations": ran,
             "best_iteration": result.best_iteration,
             "losses": _milestones(result),

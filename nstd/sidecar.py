@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from nstd.errors import SidecarError
 from nstd.params import StyleParams
 from nstd.strict_yaml import YamlError, load_mapping
-from nstd.validation import describe, problems
+from nstd.validation import problems, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,12 +102,8 @@ def parse(data: bytes, *, file: str, defaults: Mapping[str, Any] | None = None) 
     head = _validated(_Head, own, found)
     params = _validated(StyleParams, {**(defaults or {}), **rest}, found)
     if head is None or params is None:
-        raise SidecarError(
-            describe(found),
-            file=file,
-            key=found[0][0] if len(found) == 1 else None,
-            remedy=REMEDY,
-        )
+        what, key = summarise(found)
+        raise SidecarError(what, file=file, key=key, remedy=REMEDY)
     return Sidecar(head.content, _styles(head.style), head.output, head.priority, params)
 
 

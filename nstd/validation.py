@@ -20,9 +20,12 @@ def problems(error: ValidationError, known: Collection[str]) -> list[tuple[str, 
     return [(_key(found), _clause(found, known)) for found in error.errors(include_url=False)]
 
 
-def describe(found: Sequence[tuple[str, str]]) -> str:
-    """One clause for all problems, each with its key, for a message about the whole file."""
-    return "; ".join(f"{key}: {clause}" if key else clause for key, clause in found)
+def summarise(found: Sequence[tuple[str, str]]) -> tuple[str, str | None]:
+    """All problems as one clause, and the key to blame if there is only one."""
+    if len(found) == 1:
+        key, clause = found[0]
+        return clause, key or None
+    return "; ".join(f"{key}: {clause}" if key else clause for key, clause in found), None
 
 
 def suggestion(word: str, known: Collection[str]) -> str:

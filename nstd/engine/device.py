@@ -22,10 +22,12 @@ class Device:
         name: what the manifest calls it, such as `cpu (AMD EPYC)` or `gpu:0 (NVIDIA H100)`.
         convolutions: the type that convolutions run in; losses, Gram matrices, the image and
             the optimiser's state are float32 on every device.
+        tensorflow: its version.
     """
 
     name: str
     convolutions: tf.DType
+    tensorflow: str = str(tf.__version__)
 
     @property
     def precision(self) -> str:

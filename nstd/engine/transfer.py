@@ -201,15 +201,16 @@ class Transfer:
         needed = self._structure.smallest_side if self._recipe.iterations else 0
         if self._recipe.init == "adain":
             needed = max(needed, adain.SMALLEST_SIDE)
-        for role, image in (
-            ("content", self._request.content),
-            *(("style", style.rgb) for style in self._styles),
+        for name, image in (
+            (self._request.name, self._request.content),
+            *((style.name, style.rgb) for style in self._styles),
         ):
             height, width = image.shape[:2]
             if min(height, width) < needed:
                 raise ImageTooSmallError(
-                    f"the {role} image is {width}x{height} pixels at this size; preset "
+                    f"is {width}x{height} pixels at this size; preset "
                     f"{self._request.params.preset} needs {needed} on the short side",
+                    file=name,
                     key="size",
                     remedy="raise size, or use a larger or less narrow picture",
                 )

@@ -148,8 +148,6 @@ def writing(path: Path) -> Iterator[None]:
     """Turn the system's refusal to write below `path`'s folder into an error with a remedy."""
     try:
         yield
-    except FileExistsError:
-        raise
     except OSError as error:
         raise CannotWriteError(
             f"can't be written: {error.strerror}",

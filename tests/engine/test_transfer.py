@@ -233,7 +233,7 @@ def test_a_small_content_image_is_refused(
 def test_a_small_style_image_is_refused(engine: Engine) -> None:
     """The style needs a position at the deepest layer too."""
     wanted = StyleRequest(picture(64, 64), (StyleImage(picture(9, 40)),), StyleParams())
-    with pytest.raises(ImageTooSmallError, match="the style image is 9x40"):
+    with pytest.raises(ImageTooSmallError, match="the style image: size: is 9x40"):
         engine.transfer(wanted)
 
 

@@ -1,0 +1,312 @@
+"""What a scan makes of an inbox."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import save_picture
+
+from nstd.config import Config, Limits
+from nstd.spool.scan import Scan, Scanner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Clock:
+    """A monotonic clock that moves when told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Lend a clock."""
+    return Clock()
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    """Make an inbox."""
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def make_scanner(tmp_path: Path, inbox: Path, clock: Clock) -> Callable[..., Scanner]:
+    """Make scanners that want files to settle for 2 s and wait 60 s for missing ones."""
+    assert inbox.is_dir()
+
+    def make(**limits: int) -> Scanner:
+        bounds = Limits(incomplete_seconds=60.0, **limits)
+        return Scanner(Config(root=tmp_path, settle_seconds=2.0, limits=bounds), clock)
+
+    return make
+
+
+def drop(inbox: Path, name: str = "a", text: str | None = None) -> Path:
+    """Drop a pair and its sidecar."""
+    save_picture(inbox / f"{name}.jpg")
+    save_picture(inbox / f"{name}.style.png", seed=1)
+    path = inbox / f"{name}.yaml"
+    path.write_text("preset: draft\n" if text is None else text)
+    return path
+
+
+def settled(scanner: Scanner, clock: Clock) -> Scan:
+    """Scan until what lies there has settled."""
+    scanner.scan()
+    clock.now += 2.0
+    return scanner.scan()
+
+
+def test_a_pair_settles_together(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """One settle time after the first sight the job is ready, not one for each file."""
+    drop(inbox)
+    scanner = make_scanner()
+    first = scanner.scan()
+    assert first.settling
+    assert not first.ready
+    clock.now += 1.9
+    assert not scanner.scan().ready
+    clock.now += 0.1
+    (candidate,) = scanner.scan().ready
+    assert candidate.content == inbox / "a.jpg"
+    assert candidate.styles == (inbox / "a.style.png",)
+    assert candidate.sidecar.params.preset == "draft"
+
+
+@pytest.mark.parametrize("name", ["a.yaml", "a.jpg", "a.style.png"])
+def test_a_growing_file_is_waited_for(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock, name: str
+) -> None:
+    """Whichever of the three still changes, the job waits until it has been still long enough."""
+    drop(inbox)
+    scanner = make_scanner()
+    for _ in range(3):
+        assert not scanner.scan().ready
+        clock.now += 1.5
+        with (inbox / name).open("ab") as file:
+            file.write(b"\n")
+    assert len(settled(scanner, clock).ready) == 1
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_modification_times_are_only_compared(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock, days: int
+) -> None:
+    """A file from yesterday or tomorrow settles like any other."""
+    path = drop(inbox)
+    moment = path.stat().st_mtime_ns + days * 86_400 * 10**9
+    os.utime(path, ns=(moment, moment))
+    assert len(settled(make_scanner(), clock).ready) == 1
+
+
+def test_folders_are_searched_and_kept(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """Jobs may lie at any depth; a sidecar's names are relative to its own folder."""
+    drop(inbox / "deep" / "er")
+    (candidate,) = settled(make_scanner(), clock).ready
+    assert candidate.folder == Path("deep/er")
+    assert candidate.content == inbox / "deep/er/a.jpg"
+
+
+def test_priority_then_age_orders(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """Higher priority first; among equals, the older sidecar."""
+    for age, (name, text) in enumerate(
+        [
+            ("young", "priority: 0"),
+            ("old", ""),
+            ("urgent", "priority: 9"),
+            ("later", "priority: -1"),
+        ]
+    ):
+        path = drop(inbox, name, text or "# nothing\n")
+        moment = 10**18 - age * 10**12
+        os.utime(path, ns=(moment, moment))
+    names = [candidate.path.stem for candidate in settled(make_scanner(), clock).ready]
+    assert names == ["urgent", "old", "young", "later"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".a.yaml",
+        "~a.yaml",
+        "a.yaml~",
+        "a.yaml.part",
+        "a.yaml.tmp",
+        "a.txt",
+        ".nstd/a.yaml",
+        "@eaDir/a.yaml",
+        ".nfs0001.yaml",
+        "._a.yaml",
+    ],
+)
+def test_what_is_never_a_sidecar(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock, name: str
+) -> None:
+    """Temporary files, hidden ones and the daemon's own are passed over in silence."""
+    path = inbox / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("preset: draft")
+    assert settled(make_scanner(), clock) == Scan((), (), ())
+
+
+def test_an_empty_sidecar_waits(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """A file of no bytes is one that somebody is about to write."""
+    drop(inbox, text="")
+    scan = settled(make_scanner(), clock)
+    assert not scan.ready
+    assert [waiting.reason for waiting in scan.waiting] == ["the sidecar is empty"]
+    assert not scan.settling
+
+
+def test_missing_images_are_waited_for_and_then_named(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """An incomplete pair waits for its time, then is rejected with the name of what is missing."""
+    path = drop(inbox, text="style: starry.jpg")
+    scanner = make_scanner()
+    scan = settled(scanner, clock)
+    assert [waiting.reason for waiting in scan.waiting] == ["starry.jpg is not there"]
+    clock.now += 60
+    (rejection,) = scanner.scan().rejected
+    assert rejection.path == path
+    assert rejection.images == (inbox / "a.jpg",)
+    assert rejection.failure.code == "missing_input"
+    assert "starry.jpg" in rejection.failure.message
+    assert "limits.incomplete_seconds" in rejection.failure.message
+
+
+def test_an_image_that_comes_late_completes_the_pair(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """The order of arrival doesn't matter."""
+    drop(inbox, text="style: starry.jpg")
+    scanner = make_scanner()
+    settled(scanner, clock)
+    clock.now += 30
+    save_picture(inbox / "starry.jpg", seed=2)
+    assert len(settled(scanner, clock).ready) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 4096, b"certainly not a picture"])
+def test_an_unreadable_header_is_waited_for_and_then_rejected(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock, content: bytes
+) -> None:
+    """A preallocated file may be filled yet; one that never becomes a picture is named."""
+    drop(inbox)
+    (inbox / "a.jpg").write_bytes(content)
+    scanner = make_scanner()
+    assert [w.reason for w in settled(scanner, clock).waiting] == ["a.jpg can't be read yet"]
+    clock.now += 60
+    scan = scanner.scan()
+    if content:
+        (rejection,) = scan.rejected
+        assert rejection.failure.file == "a.jpg"
+        assert rejection.failure.code == "image"
+    else:
+        assert not scan.rejected, "an empty file is ignored until it grows"
+
+
+def test_a_preallocated_file_that_is_filled_is_taken(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """Zeros of the final size first, the content later."""
+    drop(inbox)
+    data = (inbox / "a.jpg").read_bytes()
+    (inbox / "a.jpg").write_bytes(bytes(len(data)))
+    scanner = make_scanner()
+    assert not settled(scanner, clock).ready
+    clock.now += 30
+    (inbox / "a.jpg").write_bytes(data)
+    assert len(settled(scanner, clock).ready) == 1
+
+
+def test_an_oversized_picture_is_rejected_at_once(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """Waiting doesn't make it smaller; the limit's key is named."""
+    drop(inbox)
+    (rejection,) = settled(make_scanner(image_pixels=1000), clock).rejected
+    assert rejection.failure.code == "image_too_large"
+    assert "limits.image_pixels" in rejection.failure.message
+
+
+def test_a_large_sidecar_is_rejected_unread(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """The limit is on bytes, before any parsing."""
+    drop(inbox, text="#" * 500)
+    (rejection,) = settled(make_scanner(sidecar_bytes=499), clock).rejected
+    assert "limits.sidecar_bytes" in rejection.failure.message
+
+
+def test_an_invalid_sidecar_is_rejected_with_its_images(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """What lies beside it under its name goes with it."""
+    path = drop(inbox, text="size: big")
+    (rejection,) = settled(make_scanner(), clock).rejected
+    assert rejection.path == path
+    assert set(rejection.images) == {inbox / "a.jpg", inbox / "a.style.png"}
+    assert rejection.failure.key == "size"
+
+
+def test_several_images_that_fit_are_too_many(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """With a.jpg and a.png beside it, the sidecar has to say which."""
+    drop(inbox)
+    save_picture(inbox / "a.png")
+    (rejection,) = settled(make_scanner(), clock).rejected
+    assert rejection.failure.key == "content"
+    assert "a.jpg, a.png" in rejection.failure.message
+
+
+def test_a_link_is_no_image(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock, tmp_path: Path
+) -> None:
+    """A symbolic link counts as absent; where it leads is never opened."""
+    drop(inbox, text="content: link.jpg")
+    save_picture(tmp_path / "outside.jpg")
+    (inbox / "link.jpg").symlink_to(tmp_path / "outside.jpg")
+    scan = settled(make_scanner(), clock)
+    assert [waiting.reason for waiting in scan.waiting] == ["link.jpg is not there"]
+
+
+def test_wanted_images_are_those_of_every_sidecar(
+    make_scanner: Callable[..., Scanner], inbox: Path
+) -> None:
+    """Named and found ones, but for those of the sidecar that is asked about."""
+    path = drop(inbox)
+    drop(inbox, "b", text="style: a.style.png")
+    scanner = make_scanner()
+    assert scanner.wanted_images() == {inbox / name for name in ("a.jpg", "a.style.png", "b.jpg")}
+    assert scanner.wanted_images(besides=path) == {inbox / "b.jpg", inbox / "a.style.png"}
+
+
+def test_names_that_are_not_utf8_are_listed(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """A name is bytes to the file system, and so to the scan."""
+    drop(inbox, os.fsdecode(b"caf\xe9\nnoir"))
+    (candidate,) = settled(make_scanner(), clock).ready
+    assert os.fsencode(candidate.path.name) == b"caf\xe9\nnoir.yaml"

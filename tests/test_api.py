@@ -1,0 +1,71 @@
+"""The Python API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from conftest import picture, save_picture
+
+import nstd
+from nstd import api
+from nstd.errors import ImageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nstd.engine.transfer import Engine
+
+DRAFT = nstd.StyleParams(preset="draft")
+
+
+@pytest.fixture(autouse=True)
+def _shared_engine(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use the test session's engine instead of building another."""
+    monkeypatch.setattr(api, "engine", lambda: engine)
+
+
+def test_arrays_in_array_out() -> None:
+    """No files, no folders: a picture in float32 RGB."""
+    result = nstd.stylize(picture(48, 32), picture(32, 32, 1), DRAFT)
+    assert isinstance(result, nstd.StyleResult)
+    assert result.image.shape == (32, 48, 3)
+    assert result.image.dtype == np.float32
+
+
+def test_files_are_read(tmp_path: Path) -> None:
+    """Paths and strings may stand for arrays."""
+    content, style = save_picture(tmp_path / "c.png"), save_picture(tmp_path / "s.png", seed=1)
+    assert nstd.stylize(content, str(style), DRAFT).image.shape == (48, 64, 3)
+
+
+def test_the_size_is_the_one_asked_for() -> None:
+    """Content is reduced to `size`, aspect kept; enlarged only when allowed."""
+    content = picture(64, 32)
+    for size, upscale, width in ((32, False, 32), (128, False, 64), (128, True, 128)):
+        params = nstd.StyleParams(preset="draft", size=size, upscale=upscale)
+        assert nstd.stylize(content, content, params).image.shape == (width // 2, width, 3)
+
+
+def test_a_transfer_can_be_followed() -> None:
+    """The iterator form yields iterates, then has the result."""
+    params = nstd.StyleParams(preset="fast", iterations=3)
+    transfer = api.start(picture(32, 32), picture(32, 32, 1), params)
+    assert [iterate.iteration for iterate in transfer] == [0, 1, 2]
+    assert len(transfer.result().trace) == 3
+
+
+@pytest.mark.parametrize(
+    "wrong", [np.zeros((4, 4)), np.zeros((4, 4, 4)), np.full((20, 20, 3), np.nan)]
+)
+def test_arrays_that_are_no_pictures_are_refused(wrong: np.ndarray) -> None:
+    """The message says which one and what is expected."""
+    with pytest.raises(ImageError, match=r"the style array.*\[H, W, 3\]"):
+        nstd.stylize(picture(32, 32), wrong, DRAFT)
+
+
+def test_unknown_names_are_attribute_errors() -> None:
+    """The lazy package behaves like any other."""
+    with pytest.raises(AttributeError, match="no attribute 'stylise'"):
+        _ = nstd.stylise

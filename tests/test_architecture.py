@@ -1,0 +1,131 @@
+"""The house's shape, read from the code itself."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nstd
+
+ROOT = Path(nstd.__file__).parent
+MODULES = sorted(ROOT.rglob("*.py"))
+
+# What each floor may import of nstd; a name stands for itself and everything below it.
+BASE = {"nstd", "nstd.errors", "nstd.domain", "nstd.params", "nstd.validation", "nstd.strict_yaml"}
+FORMS = BASE | {"nstd.sidecar", "nstd.config", "nstd.telemetry"}
+PICTURES = BASE | {"nstd.images", "nstd.color", "nstd.resampling", "nstd.encoding"}
+ALLOWED = {
+    "nstd.errors": set(),
+    "nstd.domain": BASE | {"nstd.sidecar"},
+    "nstd.params": BASE,
+    "nstd.validation": BASE,
+    "nstd.strict_yaml": BASE,
+    "nstd.sidecar": BASE,
+    "nstd.config": BASE,
+    "nstd.telemetry": FORMS,
+    "nstd.images": PICTURES,
+    "nstd.color": PICTURES,
+    "nstd.resampling": PICTURES,
+    "nstd.encoding": PICTURES,
+    "nstd.manifest": BASE,
+    "nstd.engine": PICTURES | {"nstd.engine"},
+    "nstd.spool": FORMS | PICTURES | {"nstd.spool"},
+    "nstd.render": PICTURES | {"nstd.engine", "nstd.spool.files"},
+    "nstd.worker": PICTURES | {"nstd.engine", "nstd.render"},
+    "nstd.conclude": FORMS | {"nstd.spool", "nstd.manifest"},
+    "nstd.daemon": FORMS | {"nstd.spool", "nstd.worker", "nstd.conclude"},
+}
+ENGINE = ROOT / "engine"
+
+
+def name_of(path: Path) -> str:
+    """Name the module in a file."""
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def imports(path: Path, *, at_run_time: bool = False) -> set[str]:
+    """Collect the modules that a file imports, those under TYPE_CHECKING too unless told not."""
+    tree = ast.parse(path.read_text())
+    skipped: set[ast.AST] = set()
+    if at_run_time:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                skipped.update(child for part in node.body for child in ast.walk(part))
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                below = ROOT.parent / Path(*node.module.split("."), f"{alias.name}.py")
+                package = below.with_suffix("")
+                is_module = below.exists() or package.is_dir()
+                found.add(f"{node.module}.{alias.name}" if is_module else node.module)
+    return found
+
+
+def is_within(name: str, homes: set[str]) -> bool:
+    """Tell whether a module is one of `homes` or lies below one; `nstd` is only itself."""
+    return name in homes or any(name.startswith(f"{home}.") for home in homes if home != "nstd")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_point_one_way(path: Path) -> None:
+    """Each module imports only from its own floor and those below."""
+    name = name_of(path)
+    homes = [home for home in ALLOWED if is_within(name, {home})]
+    if not homes:
+        assert name in {
+            "nstd",
+            "nstd.__main__",
+            "nstd.api",
+            "nstd.cli",
+            "nstd.demonstration",
+            "nstd.progress",
+            "nstd.single",
+        }, f"{name} has no floor: say in this test where it belongs"
+        return
+    own = {found for found in imports(path) if found.split(".")[0] == "nstd"}
+    wrong = {found for found in own if not is_within(found, ALLOWED[homes[0]] | {homes[0]})}
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_the_engine_imports_tensorflow(path: Path) -> None:
+    """Neither the spool nor the supervisor nor the weights' own modules name it."""
+    uses = any(found.split(".")[0] == "tensorflow" for found in imports(path))
+    in_engine = path.is_relative_to(ENGINE) and not path.is_relative_to(ENGINE / "weights")
+    assert in_engine or not uses
+
+
+@pytest.mark.parametrize(
+    "module", ["nstd.cli", "nstd.daemon", "nstd.engine.weights", "nstd.worker", "nstd.render"]
+)
+def test_importing_costs_no_tensorflow(module: str) -> None:
+    """The supervisor and the command line never load it; only the worker's main function does."""
+    code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_command_line_starts_light() -> None:
+    """`nstd --help` loads neither NumPy nor Pillow nor pydantic."""
+    code = (
+        "import sys, nstd.cli;"
+        "print(*({'numpy', 'PIL', 'pydantic', 'tensorflow', 'requests'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout.split() == []
+
+
+def test_only_the_command_line_exits() -> None:
+    """Everything else raises, and the command line alone turns that into an exit code."""
+    for path in MODULES:
+        if "sys.exit(" in path.read_text():
+            assert path.name == "cli.py"

@@ -1,0 +1,98 @@
+"""The configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nstd import config, strict_yaml
+from nstd.errors import ConfigError
+
+EXAMPLE = Path(__file__).parent.parent / "config.example.yaml"
+
+
+def parse(text: str) -> config.Config:
+    """Parse a configuration called c.yaml."""
+    return config.parse(text.encode(), file="c.yaml")
+
+
+def test_the_example_is_the_defaults() -> None:
+    """The example names every key, each with its default."""
+    values = strict_yaml.load_mapping(EXAMPLE.read_bytes())
+    assert values == config.Config().model_dump(mode="json")
+    assert config.load(EXAMPLE) == config.Config()
+
+
+def test_every_key_of_the_example_is_explained() -> None:
+    """Each key has a comment on its line or above it."""
+    lines = EXAMPLE.read_text().splitlines()
+    for number, line in enumerate(lines):
+        if line.strip().endswith(":") or line.startswith("#") or ":" not in line:
+            continue
+        assert "#" in line or lines[number - 1].startswith("#"), line
+
+
+def test_folders_lie_below_the_root_unless_placed() -> None:
+    """A folder of its own overrides the root's."""
+    found = parse("root: /srv\noutbox: /mnt/out")
+    assert found.folder("inbox") == Path("/srv/inbox")
+    assert found.folder("outbox") == Path("/mnt/out")
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "clause"),
+    [
+        ("rot: /srv", "rot", "did you mean 'root'?"),
+        ("limits: {atempts: 3}", "limits.atempts", "did you mean 'attempts'?"),
+        ("limits: {attempts: 0}", "limits.attempts", "greater than or equal to 1"),
+        ("log: {level: loud}", "log.level", "'debug', 'info', 'warning' or 'error'"),
+        ("defaults: {sise: 3}", "defaults.sise", "did you mean 'size'?"),
+        ("defaults: {size: 3}", "defaults.size", "greater than or equal to 16"),
+        ("root: 7", "root", "not 7"),
+        ("settle_seconds: .inf", "settle_seconds", "finite number"),
+    ],
+)
+def test_wrong_values_are_named(text: str, key: str, clause: str) -> None:
+    """The message has the file, the key and what is wrong."""
+    with pytest.raises(ConfigError) as caught:
+        parse(text)
+    assert caught.value.key == key
+    assert clause in str(caught.value)
+    assert "c.yaml" in str(caught.value)
+    assert caught.value.exit_code == 78
+
+
+def test_all_problems_are_reported_at_once() -> None:
+    """Those of sections and of the defaults for sidecars too."""
+    with pytest.raises(ConfigError) as caught:
+        parse("threads: -1\nlimits: {attempts: x}\ndefaults: {size: 1}\nnope: 1")
+    keys = ("threads", "limits.attempts", "defaults.size", "nope")
+    assert all(f"{key}: " in str(caught.value) for key in keys)
+
+
+@pytest.mark.parametrize("name", ["outbox", "failed", "done", "state"])
+def test_folders_within_the_inbox_are_refused(tmp_path: Path, name: str) -> None:
+    """A result that lands in the inbox would be an input."""
+    with pytest.raises(ConfigError, match="lies within inbox"):
+        parse(f"root: {tmp_path}\n{name}: {tmp_path}/inbox/deep/{name}")
+
+
+def test_folders_within_the_inbox_through_a_link_are_refused(tmp_path: Path) -> None:
+    """Symbolic links are resolved before folders are compared."""
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "elsewhere").symlink_to(tmp_path / "inbox")
+    with pytest.raises(ConfigError, match="lies within inbox"):
+        parse(f"root: {tmp_path}\noutbox: {tmp_path}/elsewhere/out")
+
+
+def test_a_folder_twice_is_refused(tmp_path: Path) -> None:
+    """Two purposes need two folders."""
+    with pytest.raises(ConfigError, match="beside each other"):
+        parse(f"root: {tmp_path}\nfailed: {tmp_path}/done")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """The message names the file and why it can't be read."""
+    with pytest.raises(ConfigError, match=r"absent\.yaml: can't be read: No such file"):
+        config.load(tmp_path / "absent.yaml")

@@ -1,0 +1,316 @@
+"""The daemon from outside: a real process, real folders, the real network at small sizes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from conftest import save_picture
+from daemon_process import DaemonProcess, drop
+from PIL import Image
+
+from nstd import sidecar
+from nstd.engine import weights
+from nstd.params import StyleParams
+from nstd.spool import files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LONG = "preset: classic\nsize: 256\niterations: 100000\n"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _weights() -> None:
+    """Fetch the weights once, so that no daemon's patience is spent on it."""
+    weights.resolve(None)
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+    """Share one running daemon among the tests that leave it as it was."""
+    process = DaemonProcess(tmp_path_factory.mktemp("shared"), image_pixels=1_000_000)
+    process.wait_for("worker.ready")
+    yield process
+    assert process.stop() == 0
+    assert process.count("internal.error") == 0
+    assert process.other_lines == []
+
+
+@pytest.fixture
+def inbox(daemon: DaemonProcess) -> Path:
+    """Lend the shared daemon's inbox."""
+    return daemon.root / "inbox"
+
+
+def names(folder: Path) -> set[str]:
+    """List the files of a folder."""
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+def test_a_dropped_pair_becomes_a_painting(daemon: DaemonProcess, inbox: Path) -> None:
+    """Result and manifest in the outbox, originals in done, nothing left in the inbox."""
+    drop(inbox / "sea", "harbour", "preset: fast\niterations: 3\nsize: 48\n", size=(96, 64))
+    hashes = {
+        name: files.sha256(inbox / "sea" / name) for name in ("harbour.jpg", "harbour.style.png")
+    }
+    line = daemon.wait_for("job.done", name="sea/harbour")
+    outbox = daemon.root / "outbox" / "sea"
+    assert names(outbox) == {"harbour.png", "harbour.json"}
+    assert names(daemon.root / "done" / "sea") == {"harbour.yaml", *hashes}
+    assert names(inbox / "sea") == set()
+    with Image.open(outbox / "harbour.png") as result:
+        assert result.size == (48, 32)
+        assert np.asarray(result).std() > 10
+    manifest = json.loads((outbox / "harbour.json").read_text())
+    assert manifest["content"] == {"name": "harbour.jpg", "sha256": hashes["harbour.jpg"]}
+    assert manifest["styles"] == [
+        {"name": "harbour.style.png", "sha256": hashes["harbour.style.png"], "weight": 1.0}
+    ]
+    assert manifest["output"]["sha256"] == files.sha256(outbox / "harbour.png")
+    assert manifest["network"] == {"id": "normalised", "sha256": weights.NORMALISED.sha256}
+    assert manifest["iterations"] == 3
+    assert manifest["losses"]["best"]["total"] <= manifest["losses"]["initial"]["total"]
+    assert manifest["parameters"]["preset"] == "fast"
+    assert {"queued", "load", "draft", "optimise", "encode"} <= manifest["seconds"].keys()
+    assert line["job_id"] == manifest["job_id"]
+    assert line["attempt"] == 1
+
+
+def test_sizes_share_one_model_and_its_graphs(daemon: DaemonProcess, inbox: Path) -> None:
+    """Six jobs of six sizes: no new worker, and no tracing after the first."""
+    drop(inbox, "first")
+    daemon.wait_for("job.done", name="first")
+    sizes = [(64, 64), (96, 32), (32, 96), (51, 37), (80, 60), (17, 23)]
+    for number, size in enumerate(sizes):
+        drop(inbox, f"six{number}", size=size, seed=number)
+    for number, (width, height) in enumerate(sizes):
+        line = daemon.wait_for("job.done", name=f"six{number}")
+        assert line["traces"] == 0
+        scale = min(1, 64 / max(width, height))
+        assert (line["width"], line["height"]) == (round(width * scale), round(height * scale))
+    assert daemon.count("worker.ready") == 1
+
+
+def test_jobs_may_share_their_images(daemon: DaemonProcess, inbox: Path) -> None:
+    """Two sidecars, one style: both run, and the style is retired with the last."""
+    style = save_picture(inbox / "shared" / "starry.png", seed=4)
+    for name in ("one", "two"):
+        save_picture(inbox / "shared" / f"{name}.jpg")
+    for name in ("one", "two"):
+        (inbox / "shared" / f"{name}.yaml").write_text("style: starry.png\n")
+    for name in ("one", "two"):
+        daemon.wait_for("job.done", name=f"shared/{name}")
+    assert not style.exists()
+    done = {"one.jpg", "one.yaml", "two.jpg", "two.yaml", "starry.png"}
+    assert names(daemon.root / "done" / "shared") == done
+
+
+def test_alpha_survives(daemon: DaemonProcess, inbox: Path) -> None:
+    """A picture with transparency gives one with the same transparency."""
+    drop(inbox, "ghost", "content: ghost.png")
+    pixels = np.zeros((48, 64, 4), np.uint8)
+    pixels[..., 0] = 200
+    pixels[:, 32:, 3] = 255
+    (inbox / "ghost.jpg").unlink()
+    Image.fromarray(pixels).save(inbox / "ghost.png")
+    daemon.wait_for("job.done", name="ghost")
+    with Image.open(daemon.root / "outbox" / "ghost.png") as result:
+        alpha = np.asarray(result.getchannel("A"))
+    assert (alpha[:, :30] == 0).all()
+    assert (alpha[:, 34:] == 255).all()
+
+
+def test_the_same_name_again_never_overwrites(daemon: DaemonProcess, inbox: Path) -> None:
+    """The second result has a suffix, and the first is as it was."""
+    for count in (1, 2):
+        drop(inbox, "again", seed=count)
+        daemon.wait_for("job.done", count=count, name="again")
+    assert {"again.png", "again.json", "again-2.png", "again-2.json"} <= names(
+        daemon.root / "outbox"
+    )
+
+
+HOSTILE = {
+    "unknown_key": ("colour: red\n", "colour"),
+    "out_of_range": ("size: 3\n", "size"),
+    "not_yaml": ("size: [1\n", "not valid YAML"),
+    "escaping": ("content: ../../etc/passwd\n", "content"),
+    "absent": ("content: nowhere.jpg\n", "nowhere.jpg"),
+    "too_small": ("preset: classic\nsize: 16\n", "too_small.jpg: size: is 16x12"),
+}
+
+
+def test_what_cannot_be_done_is_quarantined_with_a_reason(
+    daemon: DaemonProcess, inbox: Path
+) -> None:
+    """Each with file, key and remedy; and the jobs between them run."""
+    for name, (text, _) in HOSTILE.items():
+        drop(inbox, name, text)
+    drop(inbox, "truncated")
+    data = (inbox / "truncated.jpg").read_bytes()
+    (inbox / "truncated.jpg").write_bytes(data[: len(data) // 2])
+    drop(inbox, "no_image")
+    (inbox / "no_image.jpg").write_text("this is no picture at all")
+    drop(inbox, "oversized")
+    Image.new("L", (2000, 600)).save(inbox / "oversized.jpg")
+    drop(inbox, "after_all_that")
+    clauses = {name: clause for name, (_, clause) in HOSTILE.items()}
+    clauses |= {
+        "truncated": "truncated.jpg: is damaged",
+        "no_image": "no_image.jpg",
+        "oversized": "limits.image_pixels",
+    }
+    daemon.wait_for("job.done", name="after_all_that")
+    failed = daemon.root / "failed"
+    for name, clause in clauses.items():
+        daemon.wait_for("job.failed", name=name)
+        text = (failed / f"{name}.reason.txt").read_text()
+        assert clause in text
+        assert len(text.split(". ")) > 1, f"a remedy follows the problem: {text}"
+        facts = json.loads((failed / f"{name}.reason.json").read_text())
+        assert facts["message"] in text
+        assert {f"{name}.yaml", f"{name}.style.png"} <= names(failed)
+    assert not set(names(inbox)) & {f"{name}.yaml" for name in clauses}
+
+
+def test_a_quarantined_job_can_be_corrected_and_moved_back(
+    daemon: DaemonProcess, inbox: Path
+) -> None:
+    """A resubmission is a new job."""
+    drop(inbox, "typo", "sise: 64\n")
+    daemon.wait_for("job.failed", name="typo")
+    failed = daemon.root / "failed"
+    (failed / "typo.yaml").write_text("size: 64\n")
+    for name in ("typo.jpg", "typo.style.png", "typo.yaml"):
+        (failed / name).rename(inbox / name)
+    daemon.wait_for("job.done", name="typo")
+
+
+def test_every_line_is_json_and_names_its_job(daemon: DaemonProcess, inbox: Path) -> None:
+    """Even for a name that isn't UTF-8 and has a line break in it."""
+    name = os.fsdecode(b"caf\xe9\nnoir")
+    drop(inbox, name)
+    line = daemon.wait_for("job.done", name=name)
+    assert daemon.other_lines == []
+    of_job = [event for event in daemon.events if event.get("job_id") == line["job_id"]]
+    assert [event["event"] for event in of_job] == ["job.claimed", "job.started", "job.done"]
+    assert (daemon.root / "outbox" / f"{name}.png").exists()
+
+
+def test_a_second_daemon_is_refused(daemon: DaemonProcess) -> None:
+    """Exit code 75, and the first goes on."""
+    second = DaemonProcess(daemon.root)
+    assert second.ended() == 75
+    assert "another nstd holds this lock" in "".join(second.other_lines)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_in_order(tmp_path: Path, number: int) -> None:
+    """The running job goes back to the inbox when the grace time is over; exit code 0."""
+    daemon = DaemonProcess(tmp_path, grace_seconds=0.5)
+    daemon.wait_for("daemon.started")
+    drop(tmp_path / "inbox", "long", LONG)
+    drop(tmp_path / "inbox", "next", LONG)
+    before = names(tmp_path / "inbox")
+    daemon.wait_for("job.progress")
+    assert daemon.stop(number) == 0
+    assert names(tmp_path / "inbox") == before
+    assert list((tmp_path / "inbox" / ".nstd" / "claimed").iterdir()) == []
+    assert names(tmp_path / "outbox") == set()
+    assert daemon.count("daemon.stopped") == 1
+
+
+def test_a_job_within_the_grace_time_is_finished(tmp_path: Path) -> None:
+    """A stop does not throw away what is nearly done."""
+    daemon = DaemonProcess(tmp_path)
+    daemon.wait_for("daemon.started")
+    drop(tmp_path / "inbox", "short", "preset: classic\nsize: 64\niterations: 60\n")
+    daemon.wait_for("job.started")
+    assert daemon.stop() == 0
+    assert names(tmp_path / "outbox") == {"short.png", "short.json"}
+
+
+def test_a_killed_worker_is_replaced_and_its_job_repeated(tmp_path: Path) -> None:
+    """The death counts as an attempt; the next one succeeds."""
+    daemon = DaemonProcess(tmp_path)
+    daemon.wait_for("daemon.started")
+    drop(tmp_path / "inbox", "a", "preset: classic\nsize: 64\niterations: 150\n")
+    daemon.wait_for("job.progress")
+    os.kill(daemon.worker(), signal.SIGKILL)
+    assert daemon.wait_for("worker.died")["exit_code"] == -signal.SIGKILL
+    assert daemon.wait_for("job.done")["attempt"] == 2
+    assert daemon.stop() == 0
+
+
+def test_a_job_that_keeps_killing_its_worker_is_quarantined(tmp_path: Path) -> None:
+    """After `limits.attempts` deaths the queue moves on without it."""
+    daemon = DaemonProcess(tmp_path, attempts=2)
+    daemon.wait_for("daemon.started")
+    drop(tmp_path / "inbox", "poison", f"priority: 9\n{LONG}")
+    for attempt in (1, 2):
+        daemon.wait_for("job.started", attempt=attempt)
+        daemon.wait_for("worker.ready", count=attempt)
+        os.kill(daemon.worker(), signal.SIGKILL)
+        daemon.wait_for("worker.died", count=attempt)
+    assert daemon.wait_for("job.failed", name="poison")["code"] == "worker_died"
+    drop(tmp_path / "inbox", "good")
+    daemon.wait_for("job.done", name="good")
+    assert daemon.stop() == 0
+
+
+def test_a_killed_daemon_leaves_no_worker_and_loses_nothing(tmp_path: Path) -> None:
+    """The orphan ends by itself; the next daemon puts the sidecar back and does the job."""
+    daemon = DaemonProcess(tmp_path)
+    daemon.wait_for("daemon.started")
+    drop(tmp_path / "inbox", "a", "preset: classic\nsize: 64\niterations: 150\n")
+    daemon.wait_for("job.progress")
+    orphan = Path(f"/proc/{daemon.worker()}")
+    daemon.stop(signal.SIGKILL)
+    assert not (tmp_path / "inbox" / "a.yaml").exists()
+    deadline = time.monotonic() + 20
+    while orphan.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not orphan.exists()
+    again = DaemonProcess(tmp_path)
+    again.wait_for("job.recovered")
+    again.wait_for("job.done", name="a")
+    assert again.stop() == 0
+    assert names(tmp_path / "outbox") == {"a.png", "a.json"}
+    assert names(tmp_path / "done") == {"a.yaml", "a.jpg", "a.style.png"}
+
+
+def test_once_drains_and_exits(tmp_path: Path) -> None:
+    """Everything that lies there is done, then the exit code is 0."""
+    for name in ("a", "b"):
+        drop(tmp_path / "inbox", name)
+    once = DaemonProcess(tmp_path, "once")
+    assert once.ended() == 0
+    assert names(tmp_path / "outbox") == {"a.png", "a.json", "b.png", "b.json"}
+
+
+def test_once_says_that_a_job_failed(tmp_path: Path) -> None:
+    """Exit code 1, after the jobs that could be done."""
+    drop(tmp_path / "inbox", "good")
+    drop(tmp_path / "inbox", "bad", "sise: 3")
+    assert DaemonProcess(tmp_path, "once").ended() == 1
+    assert "good.png" in names(tmp_path / "outbox")
+
+
+def test_once_says_that_a_job_is_incomplete(tmp_path: Path) -> None:
+    """Exit code 75: the sidecar is still in the inbox, waiting for its image."""
+    drop(tmp_path / "inbox", "early", "style: late.jpg")
+    assert DaemonProcess(tmp_path, "once", incomplete_seconds=600).ended() == 75
+    assert "early.yaml" in names(tmp_path / "inbox")
+
+
+def test_settings_and_sidecar_agree() -> None:
+    """The sidecar used here for long jobs is one that the program accepts."""
+    parsed = sidecar.parse(LONG.encode(), file="long.yaml")
+    assert parsed.params == StyleParams(preset="classic", size=256, iterations=100_000)

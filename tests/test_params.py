@@ -1,0 +1,80 @@
+"""Parameters and presets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nstd.errors import ParamsError
+from nstd.params import PRESETS, StyleParams
+
+
+def test_the_defaults_are_the_preset() -> None:
+    """Without changes, each preset's recipe is used as it is."""
+    for preset, recipe in PRESETS.items():
+        assert StyleParams(preset=preset).recipe() == recipe
+
+
+def test_style_layer_weights_sum_to_one() -> None:
+    """The style loss is a weighted mean over layers, so layers may be added without rescaling."""
+    for recipe in PRESETS.values():
+        assert sum(weight for _, weight in recipe.style_layers) == pytest.approx(1)
+
+
+def test_weights_multiply_the_presets_own() -> None:
+    """A weight of 2 means twice the preset's."""
+    recipe = StyleParams(preset="classic", content_weight=2, style_weight=0.5).recipe()
+    assert recipe.content_weight == 2 * PRESETS["classic"].content_weight
+    assert recipe.style_weight == PRESETS["classic"].style_weight / 2
+
+
+def test_a_draft_never_iterates() -> None:
+    """Iterations, from a configuration's defaults say, don't make a draft another preset."""
+    assert StyleParams(preset="draft", iterations=50).recipe().iterations == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "upscale", "content", "expected"),
+    [
+        (None, False, 800, 800),
+        (None, False, 4000, 1024),
+        (512, False, 4000, 512),
+        (2000, False, 800, 800),
+        (2000, True, 800, 2000),
+        (None, True, 800, 800),
+    ],
+)
+def test_long_side(size: int | None, *, upscale: bool, content: int, expected: int) -> None:
+    """The content's up to 1024 by default; never above it unless asked."""
+    assert StyleParams(size=size, upscale=upscale).long_side(content) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "key", "clause"),
+    [
+        ({"colour": 1}, "colour", "unknown key"),
+        ({"itterations": 9}, "itterations", "unknown key, did you mean 'iterations'?"),
+        ({"iterations": 0}, "iterations", "greater than or equal to 1, not 0"),
+        ({"iterations": "20"}, "iterations", "valid integer, not '20'"),
+        ({"style_weight": -1}, "style_weight", "greater than or equal to 0, not -1"),
+        ({"style_weight": float("nan")}, "style_weight", "finite number, not nan"),
+        ({"learning_rate": float("inf")}, "learning_rate", "finite number, not inf"),
+        ({"preset": "fastest"}, "preset", "'draft', 'fast' or 'classic', not 'fastest'"),
+        ({"size": True}, "size", "valid integer, not True"),
+    ],
+)
+def test_wrong_values_are_named(values: dict[str, Any], key: str, clause: str) -> None:
+    """Each message has the key, what is wrong, and what stood there."""
+    with pytest.raises(ParamsError) as caught:
+        StyleParams.parse(values, file="a.yaml")
+    assert caught.value.key == key
+    assert clause in str(caught.value)
+    assert str(caught.value).startswith("a.yaml: ")
+
+
+def test_all_problems_are_reported_at_once() -> None:
+    """Nobody has to correct a file one error at a time."""
+    with pytest.raises(ParamsError) as caught:
+        StyleParams.parse({"size": 1, "quality": 101, "sise": 2})
+    assert all(key in str(caught.value) for key in ("size:", "quality:", "sise:"))

@@ -1,0 +1,91 @@
+"""The sidecar."""
+
+from __future__ import annotations
+
+import pytest
+
+from nstd import sidecar
+from nstd.errors import SidecarError
+
+
+def parse(text: str) -> sidecar.Sidecar:
+    """Parse a sidecar called a.yaml."""
+    return sidecar.parse(text.encode(), file="a.yaml")
+
+
+def test_an_empty_sidecar_asks_for_the_defaults() -> None:
+    """Names are found by the sidecar's own, parameters are the presets'."""
+    found = parse("# defaults\n")
+    assert found.content is None
+    assert found.styles == ()
+    assert found.priority == 0
+    assert found.params == sidecar.StyleParams()
+
+
+def test_its_own_keys_and_parameters_stand_beside_each_other() -> None:
+    """Nothing is nested: content, style, output and priority, then parameters."""
+    found = parse("content: in/a.jpg\nstyle: b.jpg\noutput: c\npriority: 5\nsize: 99\n")
+    assert (found.content, found.styles) == ("in/a.jpg", (("b.jpg", 1.0),))
+    assert (found.output, found.priority, found.params.size) == ("c", 5, 99)
+
+
+def test_several_styles_have_weights() -> None:
+    """A list blends; a weight is 1 unless given."""
+    found = parse("style: [{image: a.jpg, weight: 2}, {image: b.jpg}]")
+    assert found.styles == (("a.jpg", 2.0), ("b.jpg", 1.0))
+
+
+def test_defaults_fill_in_what_the_sidecar_leaves_out() -> None:
+    """The configuration's parameters apply where the sidecar is silent."""
+    found = sidecar.parse(b"size: 99", file="a.yaml", defaults={"size": 50, "quality": 80})
+    assert (found.params.size, found.params.quality) == (99, 80)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "clause"),
+    [
+        ("content: /etc/passwd", "content", "must stay within the sidecar's folder"),
+        ("content: ../a.jpg", "content", "must stay within the sidecar's folder"),
+        ("content: a/../../b.jpg", "content", "must stay within the sidecar's folder"),
+        ("content: .hidden.jpg", "content", "must not start with a dot"),
+        ("content: .nstd/claimed/x.jpg", "content", "must not start with a dot"),
+        ('content: "a\\0.jpg"', "content", "must be a file name"),
+        ("content: ''", "content", "must be a file name"),
+        ("content: 7", "content", "valid string, not 7"),
+        ("output: a/b", "output", "plain name"),
+        ("output: .a", "output", "plain name"),
+        ("output: ' '", "output", "plain name"),
+        ("priority: high", "priority", "valid integer, not 'high'"),
+        ("contnt: a.jpg", "contnt", "did you mean 'content'?"),
+        ("size: -5", "size", "greater than or equal to 16"),
+        ("tv_weight: .nan", "tv_weight", "finite number"),
+    ],
+)
+def test_wrong_values_are_named(text: str, key: str, clause: str) -> None:
+    """The message has the file, the key, what is wrong, and the remedy."""
+    with pytest.raises(SidecarError) as caught:
+        parse(text)
+    assert caught.value.file == "a.yaml"
+    assert caught.value.key == key
+    assert clause in str(caught.value)
+    assert "back to the inbox" in str(caught.value)
+
+
+@pytest.mark.parametrize("style", ["[]", "[{image: a.jpg, weight: 0}]", "[{weight: 1}]", "3"])
+def test_wrong_lists_of_styles_are_refused(style: str) -> None:
+    """Every style has an image and a positive weight."""
+    with pytest.raises(SidecarError, match="style"):
+        parse(f"style: {style}")
+
+
+def test_all_problems_are_reported_at_once() -> None:
+    """Those of the sidecar's own keys and those of the parameters."""
+    with pytest.raises(SidecarError) as caught:
+        parse("content: /a\npriority: x\nsize: 1\nsise: 2\n")
+    assert all(f"{key}: " in str(caught.value) for key in ("content", "priority", "size", "sise"))
+
+
+def test_what_is_not_yaml_is_refused_by_name() -> None:
+    """An image mistaken for a sidecar gets a clear answer."""
+    with pytest.raises(SidecarError, match=r"a\.yaml: not UTF-8 text"):
+        sidecar.parse(b"\xff\xd8\xff\xe0", file="a.yaml")
