@@ -180,7 +180,7 @@ class StyleResult:
         image: float32 RGB [H, W, 3] in [0, 1]: the best finite iterate, or the draft.
         best_iteration: which iterate that is; None for a draft, which has none.
         trace: the losses of every iterate, in order; empty for a draft.
-        resolved: every parameter and recipe value that was used.
+        recipe: what the preset and the parameters came to, as plain values.
         seconds: by stage.
         traces: how many graphs TensorFlow traced for this request (0 on a warm engine).
     """
@@ -188,7 +188,7 @@ class StyleResult:
     image: Float32Image
     best_iteration: int | None
     trace: tuple[Losses, ...]
-    resolved: Mapping[str, Any]
+    recipe: Mapping[str, Any]
     seconds: Mapping[str, float]
     device: str
     precision: str

@@ -60,6 +60,15 @@ class Recipe:
     betas: tuple[float, float]
     alpha: float = 1.0
 
+    def plain(self) -> dict[str, Any]:
+        """The recipe as JSON knows values, layers as a mapping to their weights."""
+        return {
+            **dataclasses.asdict(self),
+            "content_layers": dict(self.content_layers),
+            "style_layers": dict(self.style_layers),
+            "betas": list(self.betas),
+        }
+
 
 def _normalised(**weights: float) -> Layers:
     total = sum(weights.values())

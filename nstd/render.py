@@ -92,7 +92,8 @@ class Rendering:
         weights, device = self._engine.weights, self._engine.device
         ran = len(result.trace)
         return {
-            "parameters": {**self._job.params.model_dump(mode="json"), **result.resolved},
+            "parameters": self._job.params.model_dump(mode="json"),
+            "recipe": dict(result.recipe),
             "device": result.device,
             "precision": result.precision,
             "network": {"id": weights.network_id, "sha256": weights.sha256},

@@ -115,17 +115,11 @@ class Transfer:
         for _ in self._iterates:
             pass
         assert self._image is not None  # noqa: S101 - a drained run has set it or raised
-        height, width = self._request.content.shape[:2]
         return StyleResult(
             image=np.asarray(self._image[0]),
             best_iteration=self._best[0] if self._best else None,
             trace=tuple(self._trace),
-            resolved={
-                "preset": self._request.params.preset,
-                "width": width,
-                "height": height,
-                **dataclasses.asdict(self._recipe),
-            },
+            recipe=self._recipe.plain(),
             seconds=dict(self._seconds),
             device=self._engine.device.name,
             precision=self._engine.device.precision,

@@ -1,0 +1,136 @@
+"""The README's code runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import nstd
+from nstd import sidecar
+from nstd.cli import app
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def blocks(language: str) -> list[str]:
+    """Collect the README's blocks in a language."""
+    return [text for found, text in BLOCKS if found == language]
+
+
+def commands() -> list[str]:
+    """Collect the README's shell commands."""
+    lines = [line for text in blocks("console") for line in text.splitlines()]
+    assert all(line.startswith("$ ") for line in lines)
+    return [line.removeprefix("$ ").split("  #")[0].strip() for line in lines]
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Path:
+    """Lend a folder with the demonstration's pictures."""
+    for name in ("harbour.jpg", "brushwork.jpg"):
+        shutil.copy(ROOT / "nstd" / "demo" / name, tmp_path)
+    return tmp_path
+
+
+def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command with this environment's nstd on the path."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["/bin/sh", "-c", command],
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", [line for line in commands() if " stylize " in line])
+def test_stylize_commands_run(command: str, studio: Path) -> None:
+    """Each writes the picture that it names."""
+    done = shell(command, studio)
+    assert done.returncode == 0, done.stderr
+    output = re.search(r"-o (\S+)", command)
+    assert output is not None
+    assert (studio / output[1]).exists()
+
+
+def test_the_weights_command_runs(studio: Path) -> None:
+    """Fetching what is cached already is quick, and prints where it is."""
+    done = shell("nstd weights fetch", studio)
+    assert "nstd weights fetch" in commands()
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).exists()
+
+
+def test_the_daemons_command_does_the_sidecars_job(studio: Path) -> None:
+    """The sidecar as the README shows it, in the inbox of the root that it names."""
+    assert "nstd run --root studio" in commands()
+    inbox = studio / "studio" / "inbox"
+    inbox.mkdir(parents=True)
+    for name in ("harbour.jpg", "brushwork.jpg"):
+        shutil.copy(studio / name, inbox)
+    text = blocks("yaml")[0].replace("size: 512", "size: 64")
+    (inbox / "harbour.yaml").write_text(text)
+    done = shell("nstd once --root studio", studio)
+    assert done.returncode == 0, done.stderr
+    outbox = studio / "studio" / "outbox"
+    assert {path.name for path in outbox.iterdir()} == {
+        "harbour-painted.png",
+        "harbour-painted.json",
+    }
+
+
+def test_every_yaml_block_is_a_sidecar() -> None:
+    """What the README shows, the program accepts."""
+    for text in blocks("yaml"):
+        assert sidecar.parse(text.encode(), file="README").content == "harbour.jpg"
+
+
+def test_the_python_block_runs(studio: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And its comments are true."""
+    monkeypatch.chdir(studio)
+    (code,) = blocks("python")
+    names: dict[str, object] = {}
+    exec(compile(code, "README.md", "exec"), names)  # noqa: S102 - our own documentation
+    result = names["result"]
+    assert isinstance(result, nstd.StyleResult)
+    assert result.image.shape == (171, 256, 3)
+    assert result.best_iteration is None
+
+
+@pytest.mark.parametrize("target", ["demo", "test"])
+def test_the_two_commands_are_targets(target: str) -> None:
+    """`make` knows what the README promises; a dry run shows the steps."""
+    assert f"make {target}" in commands()
+    done = shell(f"make --dry-run --always-make {target}", ROOT)
+    assert done.returncode == 0, done.stderr
+    assert ("nstd demo" in done.stdout) == (target == "demo")
+    assert ("pytest" in done.stdout) == (target == "test")
+
+
+def test_documented_commands_exist() -> None:
+    """Every `nstd COMMAND` in the README is one that the program has."""
+    named = set(
+        re.findall(r"\bnstd (run|once|stylize|demo|weights|[a-z]+)(?= --| FILE| fetch)", README)
+    )
+    shown = CliRunner().invoke(app, ["--help"]).output
+    assert named
+    assert all(name in shown for name in named)
+
+
+def test_linked_files_exist() -> None:
+    """No link of the README leads nowhere."""
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    assert links
+    for link in links:
+        assert (ROOT / link).exists(), link
