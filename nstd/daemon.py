@@ -18,7 +18,7 @@ import structlog
 import nstd
 from nstd import telemetry
 from nstd.conclude import Run, conclude, reject
-from nstd.domain import Failure, Rendered
+from nstd.domain import Failure, Rendered, internal_failure
 from nstd.errors import (
     CannotWriteError,
     Disposition,
@@ -67,7 +67,12 @@ class Daemon:
         self._config = config
         self._drain = drain
         self._options = Options(
-            weights, config.precision, config.threads, limits.image_bytes, limits.image_pixels
+            weights,
+            config.precision,
+            config.threads,
+            limits.image_bytes,
+            limits.image_pixels,
+            layout.worker_log(config),
         )
         self._waker = Waker()
         self._scanner = Scanner(config)
@@ -131,11 +136,10 @@ class Daemon:
         except NstdError as error:
             if error.disposition is Disposition.FATAL:
                 raise
-            self._hold(error)
-        except Exception as error:  # noqa: BLE001 - the program's only one
-            # A mistake of ours must not stop the jobs that it doesn't concern.
+            self._hold(str(error))
+        except Exception as error:  # noqa: BLE001 - a mistake of ours must not stop the daemon
             _log.exception(telemetry.INTERNAL_ERROR)
-            self._hold(error)
+            self._hold(str(error))
 
     def _sleep(self) -> None:
         """Wait for the worker, a wake-up, or the time of the next scan."""
@@ -148,9 +152,9 @@ class Daemon:
             self._waker.clear()
             self._next_scan = min(self._next_scan, time.monotonic() + _SCAN_PAUSE)
 
-    def _hold(self, error: Exception) -> None:
+    def _hold(self, reason: str) -> None:
         """Pause claiming and concluding: a resource is missing, and asking at once won't help."""
-        _log.warning(telemetry.HELD, reason=str(error), seconds=self._config.rescan_seconds)
+        _log.warning(telemetry.DAEMON_HELD, reason=reason, seconds=self._config.rescan_seconds)
         self._held_until = time.monotonic() + self._config.rescan_seconds
         self._next_scan = max(self._next_scan, self._held_until)
 
@@ -279,7 +283,7 @@ class Daemon:
         """A worker has died: count it against its job, or against the engine if it had none."""
         assert self._worker is not None  # noqa: S101 - only called with one
         code = self._worker.stop()
-        _log.error(telemetry.WORKER_DIED, exit_code=code)
+        _log.error(telemetry.WORKER_DIED, exit_code=code, said=self._worker.last_words())
         was_ready = self._worker_is_ready
         self._worker, self._worker_is_ready = None, False
         if not was_ready:
@@ -288,7 +292,7 @@ class Daemon:
                 raise EngineUnavailableError(
                     f"the worker died {self._lost_workers} times before it was ready "
                     f"(exit code {code})",
-                    remedy="run `nstd stylize` to see why",
+                    remedy=f"{self._options.log} has what it said",
                 )
         if self._running:
             run, self._running = self._running, None
@@ -300,26 +304,39 @@ class Daemon:
 
     def _settle(self, run: Run, outcome: Rendered | Failure) -> None:
         """Decide what an outcome means: an end, or another attempt."""
-        if isinstance(outcome, Failure):
-            again = outcome.disposition is Disposition.HOLD or (
-                outcome.disposition is Disposition.RETRY
-                and run.attempt < self._config.limits.attempts
-            )
-            if again:
+        match outcome:
+            case Failure(disposition=Disposition.HOLD):
+                run.attempt -= 1  # the job is not to blame
                 self._queue.appendleft(run)
-                return
-        run.outcome = outcome
-        self._ending.append(run)
+                self._hold(outcome.message)
+            case Failure(disposition=Disposition.RETRY) if (
+                run.attempt < self._config.limits.attempts
+            ):
+                self._queue.appendleft(run)
+            case _:
+                run.outcome = outcome
+                self._ending.append(run)
 
     # -- end ---------------------------------------------------------------------------------
 
     def _conclude(self) -> None:
         while self._ending and not self._is_held():
-            run = self._ending[0]
-            wanted = self._scanner.wanted_images() | self._claimed_images()
-            if not conclude(run, self._config, wanted=wanted):
+            run = self._ending.popleft()
+            try:
+                wanted = self._scanner.wanted_images() | self._claimed_images()
+                done = conclude(run, self._config, wanted=wanted)
+            except CannotWriteError:
+                self._ending.appendleft(run)
+                raise
+            except Exception as error:
+                # A mistake of ours: quarantine the job, so that those behind it can end. If even
+                # that fails, its sidecar stays claimed, and the next start puts it back.
+                if not isinstance(run.outcome, Failure):
+                    run.outcome = internal_failure(error)
+                    self._ending.appendleft(run)
+                raise
+            if not done:
                 self._exit_code = _FAILED
-            self._ending.popleft()
             self._next_scan = 0.0  # there is room for another claim
 
     def _shut_down(self) -> None:

@@ -8,8 +8,11 @@ names that users see are relative to the inbox.
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from nstd.errors import Disposition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from nstd.errors import Disposition, NstdError
+    from nstd.errors import NstdError
     from nstd.params import StyleParams
     from nstd.sidecar import Sidecar
 
@@ -228,6 +231,16 @@ class Failure:
         return cls(
             error.code, error.disposition, str(error), error.file, error.key, error.remedy, details
         )
+
+
+def internal_failure(error: Exception) -> Failure:
+    """A mistake of ours, met while working on a job, with its traceback for the report."""
+    return Failure(
+        "internal",
+        Disposition.QUARANTINE,
+        f"nstd made a mistake: {type(error).__name__}: {error}. Report it, with this job's files.",
+        details={"traceback": "".join(traceback.format_exception(error))},
+    )
 
 
 @dataclass(frozen=True, slots=True)

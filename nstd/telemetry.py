@@ -8,30 +8,31 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Final
+import warnings
+from typing import TYPE_CHECKING, Final, TextIO
 
 import structlog
 
 if TYPE_CHECKING:
     from nstd.config import Log
 
-DAEMON_STARTED: Final = "daemon.started"
-DAEMON_STOPPING: Final = "daemon.stopping"
-DAEMON_STOPPED: Final = "daemon.stopped"
-WEIGHTS_READY: Final = "weights.ready"
-WORKER_READY: Final = "worker.ready"
-WORKER_DIED: Final = "worker.died"
-WATCH_DEGRADED: Final = "watch.degraded"
-SCAN_WAITING: Final = "scan.waiting"
-HELD: Final = "daemon.held"
-JOB_CLAIMED: Final = "job.claimed"
-JOB_STARTED: Final = "job.started"
-JOB_PROGRESS: Final = "job.progress"
-JOB_RELEASED: Final = "job.released"
-JOB_RECOVERED: Final = "job.recovered"
-JOB_DONE: Final = "job.done"
-JOB_FAILED: Final = "job.failed"
-INTERNAL_ERROR: Final = "internal.error"
+DAEMON_STARTED: Final = "daemon.started"  # folders are made, locks are held
+DAEMON_HELD: Final = "daemon.held"  # a resource is missing: pausing for some seconds
+DAEMON_STOPPING: Final = "daemon.stopping"  # a signal came
+DAEMON_STOPPED: Final = "daemon.stopped"  # the last line
+WORKER_READY: Final = "worker.ready"  # the engine is built: device, precision, seconds
+WORKER_DIED: Final = "worker.died"  # exit code and last words
+WATCH_DEGRADED: Final = "watch.degraded"  # no file events: rescans only
+SCAN_WAITING: Final = "scan.waiting"  # a sidecar is incomplete, and why; once for each reason
+JOB_CLAIMED: Final = "job.claimed"  # the sidecar is ours, the images are copied
+JOB_STARTED: Final = "job.started"  # a worker has it
+JOB_PROGRESS: Final = "job.progress"  # at level debug: iteration, loss, seconds an iteration
+JOB_RELEASED: Final = "job.released"  # back in the inbox, untouched
+JOB_RECOVERED: Final = "job.recovered"  # claimed by a daemon that died; back in the inbox
+JOB_DONE: Final = "job.done"  # canonical
+JOB_FAILED: Final = "job.failed"  # canonical
+WARNING: Final = "warning"  # what a library warns of
+INTERNAL_ERROR: Final = "internal.error"  # a mistake of ours, with its traceback
 
 
 def set_up(log: Log) -> None:
@@ -42,9 +43,9 @@ def set_up(log: Log) -> None:
     else:
         rendering = [
             structlog.processors.format_exc_info,
-            structlog.processors.EventRenamer("event"),
             structlog.processors.JSONRenderer(ensure_ascii=True),
         ]
+    warnings.showwarning = _log_warning
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -57,4 +58,18 @@ def set_up(log: Log) -> None:
         ),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
+    )
+
+
+def _log_warning(  # noqa: PLR0917 - the signature is Python's
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,  # noqa: ARG001
+    line: str | None = None,  # noqa: ARG001
+) -> None:
+    """Python's warnings as log lines; Pillow warns of damage that it can live with."""
+    structlog.get_logger().warning(
+        WARNING, message=str(message), category=category.__name__, place=f"{filename}:{lineno}"
     )

@@ -11,13 +11,12 @@ import multiprocessing
 import os
 import signal
 import time
-import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from nstd.domain import Failure, Rendered
+from nstd.domain import Failure, Rendered, internal_failure
 from nstd.engine.build import build
-from nstd.errors import Disposition, NstdError
+from nstd.errors import NstdError
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -28,18 +27,21 @@ if TYPE_CHECKING:
     from nstd.engine.transfer import Engine
 
 _PROGRESS_SECONDS = 0.25
+_LEAVE_SECONDS = 0.5
 _KILL_SECONDS = 5.0
+_LAST_WORDS = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a worker is started with."""
+    """What a worker is started with; `log` takes what it writes on stderr."""
 
     weights: Path
     precision: Precision
     threads: int
     image_bytes: int
     image_pixels: int
+    log: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class Worker:
     def __init__(self, options: Options) -> None:
         # spawn: a forked child would inherit the supervisor's threads' locks and file locks.
         context = multiprocessing.get_context("spawn")
+        self._log = options.log
         self.connection, theirs = context.Pipe()
         self._process = context.Process(
             target=serve, args=(theirs, options), name="nstd-worker", daemon=True
@@ -95,10 +98,11 @@ class Worker:
         self._process.start()
         theirs.close()
 
-    @property
-    def pid(self) -> int | None:
-        """The process id."""
-        return self._process.pid
+    def last_words(self) -> str:
+        """The end of what the process wrote on stderr."""
+        with contextlib.suppress(OSError):
+            return self._log.read_bytes()[-_LAST_WORDS:].decode(errors="replace")
+        return ""
 
     def send(self, job: Job) -> None:
         """Give the worker its next job; a worker that has died says so through `receive`."""
@@ -127,7 +131,7 @@ class Worker:
             Its exit code; negative for a signal's number.
         """
         self.connection.close()
-        self._process.join(0 if self._process.exitcode is None else None)
+        self._process.join(_LEAVE_SECONDS)  # an idle worker leaves by itself, a dying one dies
         for end in (self._process.terminate, self._process.kill):
             if self._process.is_alive():
                 end()
@@ -139,6 +143,7 @@ def serve(connection: Connection, options: Options) -> None:
     """The process's main function: build the engine, run jobs until the pipe closes."""
     # The terminal sends Ctrl-C to the whole group; when to stop is the supervisor's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _redirect_stderr(options.log)
     started = time.perf_counter()
     try:
         engine = build(options.weights, options.precision, options.threads)
@@ -155,6 +160,12 @@ def serve(connection: Connection, options: Options) -> None:
             connection.send(Finished(job.job_id, outcome, time.perf_counter() - begun))
     except (EOFError, BrokenPipeError):
         os._exit(0)  # the supervisor is gone; nothing here is worth an orderly exit
+
+
+def _redirect_stderr(path: Path) -> None:
+    """Keep the daemon's JSON lines pure: TensorFlow and libtiff write to the descriptor itself."""
+    with path.open("wb") as file:
+        os.dup2(file.fileno(), 2)
 
 
 def _outcome(
@@ -177,10 +188,4 @@ def _outcome(
     except NstdError as error:
         return Failure.of(error)
     except Exception as error:  # noqa: BLE001 - a job's failure must not end the worker
-        return Failure(
-            "internal",
-            Disposition.QUARANTINE,
-            f"the engine failed: {type(error).__name__}: {error}",
-            remedy="report this, with the reason file",
-            details={"traceback": traceback.format_exc()},
-        )
+        return internal_failure(error)

@@ -30,6 +30,11 @@ def work(config: Config) -> Path:
     return config.folder("state") / "work"
 
 
+def worker_log(config: Config) -> Path:
+    """`state/worker.log`: what the worker process itself says, TensorFlow's words above all."""
+    return config.folder("state") / "worker.log"
+
+
 def create(config: Config) -> None:
     """Make every folder that isn't there.
 

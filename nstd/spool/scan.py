@@ -104,6 +104,9 @@ class Scanner:
                 candidate = self._candidate(path, folder)
             except _NotYetError as reason:
                 waiting.append(Waiting(path, str(reason), reason.settling))
+            except OSError as error:
+                # Not the file's fault as far as we can tell: too many open files, a failing disk.
+                waiting.append(Waiting(path, f"can't be read: {error.strerror}", settling=False))
             except NstdError as error:
                 rejected.append(Rejection(path, folder, self._images(path), Failure.of(error)))
             else:
