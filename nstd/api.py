@@ -18,7 +18,8 @@ from nstd.params import StyleParams
 if TYPE_CHECKING:
     from nstd.domain import Float32Image, StyleResult
     from nstd.engine.device import Precision
-    from nstd.engine.transfer import Engine, Transfer
+    from nstd.engine.engine import Engine
+    from nstd.engine.transfer import Transfer
 
 Source: TypeAlias = "str | Path | Float32Image"
 

@@ -138,13 +138,26 @@ class StyleImage:
 class StyleRequest:
     """What the engine is asked for. Content: float32 RGB [H, W, 3] in [0, 1], sRGB.
 
-    `name` is the content's, for messages.
+    Attributes:
+        content: None for a texture of `texture_shape`, made from the styles alone.
+        name: the content's, for messages.
+        texture_shape: (height, width).
     """
 
-    content: Float32Image
+    content: Float32Image | None
     styles: tuple[StyleImage, ...]
     params: StyleParams
     name: str = "the content image"
+    texture_shape: tuple[int, int] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) of the result."""
+        if self.content is not None:
+            height, width = self.content.shape[:2]
+            return height, width
+        assert self.texture_shape is not None  # noqa: S101 - one of the two is given
+        return self.texture_shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,16 +176,29 @@ class Iterate:
 
     Attributes:
         iteration: counts from 0.
-        planned: how many iterations there will be if nothing stops them early.
-        best_iteration: of the lowest finite total loss so far; None before there is one.
+        planned: how many iterations there will be, at all scales, if nothing stops them early.
+        scale: the present long side in pixels.
+        best_iteration: of the lowest finite total loss at this scale so far, if there is one.
         seconds: what this iteration took (a share of the engine call that it was part of).
     """
 
     iteration: int
     planned: int
+    scale: int
     losses: Losses
     best_iteration: int | None
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleSummary:
+    """One scale of a finished transfer: its size in pixels, iterations, first and lowest loss."""
+
+    width: int
+    height: int
+    iterations: int
+    first: Losses
+    best: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,17 +206,25 @@ class StyleResult:
     """The stylised image and how it came about.
 
     Attributes:
-        image: float32 RGB [H, W, 3] in [0, 1]: the best finite iterate, or the draft.
-        best_iteration: which iterate that is; None for a draft, which has none.
+        image: float32 RGB [H, W, 3] in [0, 1].
+        kept: which picture it is: `best` iterate, `average`, `last` iterate, or `draft`.
+        loss: its losses; None for a draft.
+        best_iteration: of the final scale; None for a draft, which has none.
         trace: the losses of every iterate, in order; empty for a draft.
+        scales: what was done at each scale.
+        estimate: what was expected before the start: seconds, and bytes of memory.
         recipe: what the preset and the parameters came to, as plain values.
         seconds: by stage.
         traces: how many graphs TensorFlow traced for this request (0 on a warm engine).
     """
 
     image: Float32Image
+    kept: str
+    loss: Losses | None
     best_iteration: int | None
     trace: tuple[Losses, ...]
+    scales: tuple[ScaleSummary, ...]
+    estimate: Mapping[str, float]
     recipe: Mapping[str, Any]
     seconds: Mapping[str, float]
     device: str

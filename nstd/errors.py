@@ -125,6 +125,12 @@ class ImageTooSmallError(ImageError):
     code = "image_too_small"
 
 
+class TooLargeError(InputError):
+    """A transfer would take more memory than it may."""
+
+    code = "too_large"
+
+
 class InputChangedError(NstdError):
     """An input changed while it was being claimed."""
 

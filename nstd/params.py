@@ -1,121 +1,70 @@
-"""The parameters of a style transfer, and the presets: the one definition that the sidecar,
-the configuration's defaults, the command line and the Python API share.
+"""The parameters of a style transfer: the one definition that the sidecar, the configuration's
+defaults, the command line and the Python API share.
 
-A preset is a complete `Recipe`; `StyleParams` says what to change about it. Weights in
-`StyleParams` multiply the preset's own, so that 1 always means "as the preset has it".
+A preset is a complete recipe; these parameters say what to change about it. Weights multiply the
+preset's own, so that 1 always means "as the preset has it". docs/parameters.md is generated from
+this class.
 """  # noqa: D205 - the sentence doesn't fit one line
 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 
 from nstd.errors import ParamsError
-from nstd.validation import problems, summarise
+from nstd.recipes import PRESETS, Keep, Layers, Pooling, PreserveColor, Preset, Recipe, normalised
+from nstd.recipes import StyleLossName as StyleLossName  # noqa: PLC0414 - part of this module
+from nstd.validation import problems, suggestion, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Preset = Literal["draft", "fast", "classic"]
 OutputFormat = Literal["png", "jpeg", "webp", "tiff"]
-Layers = tuple[tuple[str, float], ...]
 
 DEFAULT_LONG_SIDE = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """Everything that defines an optimisation, in the paper's terms.
-
-    Attributes:
-        init: what the generated image starts as.
-        content_layers: (layer, weight) of the content loss.
-        style_layers: (layer, weight) of the style loss.
-        distance: between features, and between Gram matrices: `mean_squared` is the paper's;
-            `scaled_squared` is sum(d^2) / sum|d|, whose gradient has the same size in every
-            layer (K. Crowson's program introduced it).
-        content_weight, style_weight, tv_weight: a, b of the paper, and the total variation's.
-        padding: of the first convolution; the others pad with zeros.
-        iterations: Adam's updates; 0 keeps the start.
-        learning_rate: Adam's, in units of the [0, 1] pixel range.
-        final_rate: the share of the learning rate left at the end of a cosine decay.
-        betas: Adam's decay of the first and second moment.
-        alpha: share of the style's statistics in the AdaIN draft.
-    """
-
-    init: Literal["adain", "content"]
-    content_layers: Layers
-    style_layers: Layers
-    distance: Literal["mean_squared", "scaled_squared"]
-    content_weight: float
-    style_weight: float
-    tv_weight: float
-    padding: Literal["zeros", "replicate"]
-    iterations: int
-    learning_rate: float
-    final_rate: float
-    betas: tuple[float, float]
-    alpha: float = 1.0
-
-    def plain(self) -> dict[str, Any]:
-        """The recipe as JSON knows values, layers as a mapping to their weights."""
-        return {
-            **dataclasses.asdict(self),
-            "content_layers": dict(self.content_layers),
-            "style_layers": dict(self.style_layers),
-            "betas": list(self.betas),
-        }
-
-
-def _normalised(**weights: float) -> Layers:
-    total = sum(weights.values())
-    return tuple((layer, weight / total) for layer, weight in weights.items())
-
-
-_FAST = Recipe(
-    init="adain",
-    content_layers=(("block4_conv2", 1.0),),
-    style_layers=_normalised(
-        block1_conv1=256, block2_conv1=64, block3_conv1=16, block4_conv1=4, block5_conv1=1
-    ),
-    distance="scaled_squared",
-    content_weight=0.015,
-    style_weight=1.0,
-    tv_weight=2.0,
-    padding="replicate",
-    iterations=60,
-    learning_rate=0.04,
-    final_rate=0.1,
-    betas=(0.9, 0.99),
+_SIDES = (16, 32768)
+LAYERS: tuple[str, ...] = tuple(
+    f"block{block}_conv{index}"
+    for block, convolutions in enumerate((2, 2, 4, 4, 4), start=1)
+    for index in range(1, convolutions + 1)
 )
 
-# Gatys, Ecker, Bethge, "Image Style Transfer Using Convolutional Neural Networks", CVPR 2016,
-# with the layers and weights of the notebook that this project began as. Departures from the
-# paper: Adam instead of L-BFGS, three style layers instead of five, no factor 1/2 or 1/4 in the
-# losses (the means over entries absorb them), and pixels are clipped to the displayable range.
-_CLASSIC = Recipe(
-    init="content",
-    content_layers=(("block5_conv2", 1.0),),
-    style_layers=_normalised(block1_conv1=1, block3_conv1=1, block5_conv1=1),
-    distance="mean_squared",
-    content_weight=10.0,
-    style_weight=20.0,
-    tv_weight=0.0,
-    padding="zeros",
-    iterations=200,
-    learning_rate=7 / 255,
-    final_rate=1.0,
-    betas=(0.9, 0.999),
-)
 
-PRESETS: Mapping[Preset, Recipe] = {
-    "draft": dataclasses.replace(_FAST, iterations=0),
-    "fast": _FAST,
-    "classic": _CLASSIC,
-}
+def _known_layers(weights: dict[str, float]) -> dict[str, float]:
+    """Layer weights whose layers exist and whose sum isn't zero."""
+    for layer in weights:
+        if layer not in LAYERS:
+            raise ValueError(
+                f"unknown layer {layer!r}{suggestion(layer, LAYERS)}, "
+                "layers are block1_conv1 to block5_conv4"
+            )
+    if not sum(weights.values()):
+        raise ValueError("one weight at least must be above zero")
+    return weights
+
+
+def _size(value: Any) -> int | Literal["original"] | None:  # noqa: ANN401 - whatever stood there
+    """A long side in pixels, `original`, or nothing; one message instead of one for each kind."""
+    if value is None or value == "original":
+        return value  # type: ignore[no-any-return] # it is one of the two
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError("should be a whole number of pixels, or `original`")  # noqa: TRY004 - pydantic wants it
+    if not _SIDES[0] <= value <= _SIDES[1]:
+        raise ValueError(f"should be from {_SIDES[0]} to {_SIDES[1]} pixels")
+    return value
+
+
+Size = Annotated[
+    int | Literal["original"] | None,
+    PlainValidator(_size, json_schema_input_type=int | Literal["original"] | None),
+]
+LayerWeights = Annotated[
+    dict[str, Annotated[float, Field(ge=0, le=1e6)]],
+    Field(min_length=1),
+    AfterValidator(_known_layers),
+]
 
 
 class StyleParams(BaseModel):
@@ -123,36 +72,131 @@ class StyleParams(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    preset: Preset = Field(default="fast", description="recipe that the others modify")
-    size: int | None = Field(
+    preset: Preset = Field(default="quality", description="Recipe that the others modify.")
+    size: Size = Field(
         default=None,
-        ge=16,
-        le=16384,
-        description=f"long side in pixels; default: the content's, up to {DEFAULT_LONG_SIDE}",
+        description="Long side of the result in pixels; `original`: the content's. "
+        f"Default: the content's, up to {DEFAULT_LONG_SIDE}.",
     )
-    upscale: bool = Field(default=False, description="let `size` exceed the content's long side")
+    upscale: bool = Field(default=False, description="Let `size` exceed the content's long side.")
+    strength: float = Field(
+        default=1.0, ge=0.1, le=10, description="Style against content; also the draft's alpha."
+    )
     iterations: int | None = Field(
-        default=None, ge=1, le=100_000, description="Adam iterations; default: the preset's"
+        default=None,
+        ge=1,
+        le=100_000,
+        description="Adam iterations at the final scale; coarser scales follow in proportion. "
+        "Default: the preset's.",
+    )
+    min_scale: int | None = Field(
+        default=None,
+        ge=32,
+        le=32768,
+        description="Long side of the coarsest scale in pixels; scales grow by the root of two. "
+        "Default: the preset's.",
     )
     learning_rate: float | None = Field(
-        default=None, gt=0, le=1, description="in units of the [0, 1] range; default: the preset's"
+        default=None,
+        gt=0,
+        le=1,
+        description="Adam's step in units of the [0, 1] pixel range. Default: the preset's.",
     )
-    init: Literal["adain", "content"] | None = Field(
-        default=None, description="what the result starts as; default: the preset's"
+    init: Literal["adain", "content", "random"] | None = Field(
+        default=None, description="What the result starts as. Default: the preset's."
     )
-    content_weight: float = Field(default=1.0, ge=0, le=1e6, description="times the preset's")
-    style_weight: float = Field(default=1.0, ge=0, le=1e6, description="times the preset's")
+    content_weight: float = Field(default=1.0, ge=0, le=1e6, description="Times the preset's.")
+    style_weight: float = Field(default=1.0, ge=0, le=1e6, description="Times the preset's.")
     tv_weight: float = Field(
-        default=1.0, ge=0, le=1e6, description="total variation, times the preset's"
+        default=1.0, ge=0, le=1e6, description="Total variation (smoothness), times the preset's."
+    )
+    content_layers: LayerWeights | None = Field(
+        default=None,
+        description="Layers of the content loss, {layer: weight}; weights are normalised. "
+        "Default: the preset's.",
+    )
+    style_layers: LayerWeights | None = Field(
+        default=None,
+        description="Layers of the style loss, {layer: weight}; weights are normalised. "
+        "Default: the preset's.",
+    )
+    style_loss: StyleLossName | None = Field(
+        default=None,
+        description="What is compared: Gram matrices (`gram`, or scaled per layer), or Gaussians "
+        "fitted to the features by their Wasserstein distance (`w2`). Default: the preset's.",
+    )
+    pooling: Pooling | None = Field(
+        default=None, description="Pooling of the network. Default: the preset's, max."
+    )
+    style_scale: float = Field(
+        default=1.0,
+        ge=0.1,
+        le=4,
+        description="Long side of the style relative to the content's: larger strokes above 1. "
+        "A style is never enlarged.",
+    )
+    preserve_color: PreserveColor = Field(
+        default="none",
+        description="Keep the content's colours: `luminance` paints brightness only, `match` "
+        "gives the style the content's colours first.",
     )
     alpha: float = Field(
-        default=1.0, ge=0, le=1, description="strength of the AdaIN draft or warm start"
+        default=1.0, ge=0, le=1, description="Share of the style in the AdaIN draft or warm start."
+    )
+    average_decay: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="Decay of the average of late iterates. Default: the preset's.",
+    )
+    keep: Keep | None = Field(
+        default=None,
+        description="Which picture is the result: the `best` iterate, the `average`, the `last`, "
+        "or whichever of best and average has the `lower` loss. Default: the preset's.",
+    )
+    tolerance: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="End a scale when the loss has fallen by less than this share over 20 "
+        "iterations. 0: never.",
+    )
+    time_limit: float | None = Field(
+        default=None,
+        gt=0,
+        le=1e6,
+        description="Seconds for the optimisation; at its end the result so far is brought to "
+        "its size. One iteration is always run. Default: none.",
+    )
+    max_memory: float | None = Field(
+        default=None,
+        gt=0,
+        le=1e5,
+        description="Gibibytes that the estimate may reach before the job is refused. "
+        "Default: none.",
+    )
+    seed: int = Field(
+        default=0, ge=0, le=2**31 - 1, description="Of the random start; the rest uses no chance."
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="Of the convolutions; `auto` is the engine's setting. All else is float32.",
     )
     on_nonfinite: Literal["fail", "keep_best"] = Field(
-        default="fail", description="what to do when the loss stops being a number"
+        default="fail", description="What to do when the loss stops being a number."
     )
-    format: OutputFormat = Field(default="png", description="of the result")
-    quality: int = Field(default=92, ge=1, le=100, description="of a JPEG or WebP result")
+    format: OutputFormat = Field(default="png", description="Of the result.")
+    quality: int = Field(
+        default=92, ge=1, le=100, description="Of a JPEG or WebP result, in per cent."
+    )
+    depth: Literal[8, 16] = Field(
+        default=8, description="Bits per channel; 16 for PNG and TIFF only."
+    )
+    keep_metadata: bool = Field(
+        default=False,
+        description="Copy the content's EXIF data, but for orientation and thumbnail, to the "
+        "result. Off, because EXIF tells where a picture was taken.",
+    )
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], *, file: str | None = None) -> StyleParams:
@@ -166,29 +210,51 @@ class StyleParams(BaseModel):
         except ValidationError as error:
             what, key = summarise(problems(error, cls.model_fields))
             raise ParamsError(
-                what,
-                file=file,
-                key=key,
-                remedy="see `nstd stylize --help` for the parameters and their ranges",
+                what, file=file, key=key, remedy="docs/parameters.md lists them with their ranges"
             ) from error
 
-    def recipe(self) -> Recipe:
-        """The preset's recipe with this request's changes applied."""
+    def recipe(self, long_side: int = DEFAULT_LONG_SIDE) -> Recipe:
+        """The preset's recipe with this request's changes applied.
+
+        Args:
+            long_side: of the result in pixels; `iterations` are those at its final scale.
+        """
         base = PRESETS[self.preset]
-        is_draft = base.iterations == 0
-        return dataclasses.replace(
+        recipe = dataclasses.replace(
             base,
             init=self.init or base.init,
-            # A draft has no iterations to change: asking for some turns it into another preset.
-            iterations=0 if is_draft else self.iterations or base.iterations,
-            learning_rate=self.learning_rate or base.learning_rate,
-            content_weight=base.content_weight * self.content_weight,
+            content_layers=_layers(self.content_layers, base.content_layers),
+            style_layers=_layers(self.style_layers, base.style_layers),
+            style_loss=self.style_loss or base.style_loss,
+            # Strength moves both ends, so that 2 and then 1/2 is 1 again in either direction.
+            content_weight=base.content_weight * self.content_weight / self.strength,
             style_weight=base.style_weight * self.style_weight,
             tv_weight=base.tv_weight * self.tv_weight,
-            alpha=self.alpha,
+            pooling=self.pooling or base.pooling,
+            min_scale=self.min_scale or base.min_scale,
+            learning_rate=self.learning_rate or base.learning_rate,
+            average_decay=_given(self.average_decay, base.average_decay),
+            keep=self.keep or base.keep,
+            alpha=min(1.0, self.alpha * self.strength),
+            style_scale=self.style_scale,
+            preserve_color=self.preserve_color,
         )
+        if self.iterations is None:
+            return recipe
+        # A draft has no stages, so iterations don't turn it into another preset.
+        return recipe.with_final_iterations(self.iterations, long_side)
 
     def long_side(self, content: int) -> int:
         """The result's long side for a content image with this one, both in pixels."""
+        if self.size == "original":
+            return content
         wanted = self.size or min(content, DEFAULT_LONG_SIDE)
         return wanted if self.upscale else min(wanted, content)
+
+
+def _layers(given: Mapping[str, float] | None, base: Layers) -> Layers:
+    return normalised({name: w for name, w in given.items() if w}) if given else base
+
+
+def _given(value: float | None, base: float) -> float:
+    return base if value is None else value

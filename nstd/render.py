@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nstd.domain import Float32Image, Iterate, Job, Losses, StyleResult
-    from nstd.engine.transfer import Engine
+    from nstd.engine.engine import Engine
     from nstd.images import ImageLimits
 
 
@@ -100,6 +100,9 @@ class Rendering:
             "versions": {"nstd": nstd.__version__, "tensorflow": device.tensorflow},
             "iterations": ran,
             "best_iteration": result.best_iteration,
+            "kept": result.kept,
+            "scales": [dataclasses.asdict(scale) for scale in result.scales],
+            "estimate": {key: round(value, 1) for key, value in result.estimate.items()},
             "losses": _milestones(result),
             "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
             "seconds_per_iteration": round(seconds["optimise"] / ran, 4) if ran else None,
@@ -116,12 +119,12 @@ def _at(pixels: Float32Image, width: int, height: int) -> Float32Image:
 
 
 def _milestones(result: StyleResult) -> dict[str, dict[str, float | None]] | None:
-    """Losses by term at the first, the best and the last iterate; None for a draft."""
-    if not result.trace or result.best_iteration is None:
-        return None
+    """Losses by term of the final scale's first iterate, of the result, and of the last iterate."""
+    if result.loss is None:
+        return None  # a draft
     return {
-        "initial": _plain(result.trace[0]),
-        "best": _plain(result.trace[result.best_iteration]),
+        "initial": _plain(result.scales[-1].first),
+        "best": _plain(result.loss),
         "final": _plain(result.trace[-1]),
     }
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from nstd.domain import Iterate, Job
     from nstd.engine.device import Precision
-    from nstd.engine.transfer import Engine
+    from nstd.engine.engine import Engine
 
 _PROGRESS_SECONDS = 0.25
 _LEAVE_SECONDS = 0.5

@@ -16,7 +16,7 @@ from nstd.config import Config, Limits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nstd.engine.transfer import Engine
+    from nstd.engine.engine import Engine
 
 
 def picture(width: int, height: int, seed: int = 0) -> np.ndarray:

@@ -15,7 +15,7 @@ from nstd.errors import ImageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nstd.engine.transfer import Engine
+    from nstd.engine.engine import Engine
 
 DRAFT = nstd.StyleParams(preset="draft")
 

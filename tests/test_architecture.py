@@ -15,12 +15,21 @@ ROOT = Path(nstd.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 
 # What each floor may import of nstd; a name stands for itself and everything below it.
-BASE = {"nstd", "nstd.errors", "nstd.domain", "nstd.params", "nstd.validation", "nstd.strict_yaml"}
+BASE = {
+    "nstd",
+    "nstd.errors",
+    "nstd.domain",
+    "nstd.recipes",
+    "nstd.params",
+    "nstd.validation",
+    "nstd.strict_yaml",
+}
 FORMS = BASE | {"nstd.sidecar", "nstd.config", "nstd.telemetry"}
 PICTURES = BASE | {"nstd.images", "nstd.color", "nstd.resampling", "nstd.encoding"}
 ALLOWED = {
     "nstd.errors": set(),
     "nstd.domain": BASE | {"nstd.sidecar"},
+    "nstd.recipes": set(),
     "nstd.params": BASE,
     "nstd.validation": BASE,
     "nstd.strict_yaml": BASE,

@@ -80,7 +80,7 @@ def test_stylize_tells_what_it_did_as_json(tmp_path: Path) -> None:
         (["-o", "o.gif"], 2, "no picture format has this suffix"),
         (["-o", "o.png", "--set", "size"], 2, "has no ="),
         (["-o", "o.png", "--set", "sise=3"], 2, "did you mean 'size'?"),
-        (["-o", "o.png", "--size", "3"], 2, "size: should be greater than or equal to 16"),
+        (["-o", "o.png", "--size", "3"], 2, "size: should be from 16 to 32768 pixels"),
         (["-o", "o.png", "--set", "tv_weight=.nan"], 2, "finite number"),
         (["-o", "nowhere/o.png"], 73, "nowhere/o.png: can't be written"),
         ([], 2, "--output"),

@@ -48,7 +48,7 @@ def test_folders_lie_below_the_root_unless_placed() -> None:
         ("limits: {attempts: 0}", "limits.attempts", "greater than or equal to 1"),
         ("log: {level: loud}", "log.level", "'debug', 'info', 'warning' or 'error'"),
         ("defaults: {sise: 3}", "defaults.sise", "did you mean 'size'?"),
-        ("defaults: {size: 3}", "defaults.size", "greater than or equal to 16"),
+        ("defaults: {size: 3}", "defaults.size", "from 16 to 32768 pixels"),
         ("root: 7", "root", "not 7"),
         ("settle_seconds: .inf", "settle_seconds", "finite number"),
     ],

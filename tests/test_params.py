@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from nstd.errors import ParamsError
-from nstd.params import PRESETS, StyleParams
+from nstd.params import StyleParams
+from nstd.recipes import PRESETS
 
 
 def test_the_defaults_are_the_preset() -> None:
@@ -31,7 +32,7 @@ def test_weights_multiply_the_presets_own() -> None:
 
 def test_a_draft_never_iterates() -> None:
     """Iterations, from a configuration's defaults say, don't make a draft another preset."""
-    assert StyleParams(preset="draft", iterations=50).recipe().iterations == 0
+    assert StyleParams(preset="draft", iterations=50).recipe().stages(512) == ()
 
 
 @pytest.mark.parametrize(
@@ -60,8 +61,8 @@ def test_long_side(size: int | None, *, upscale: bool, content: int, expected: i
         ({"style_weight": -1}, "style_weight", "greater than or equal to 0, not -1"),
         ({"style_weight": float("nan")}, "style_weight", "finite number, not nan"),
         ({"learning_rate": float("inf")}, "learning_rate", "finite number, not inf"),
-        ({"preset": "fastest"}, "preset", "'draft', 'fast' or 'classic', not 'fastest'"),
-        ({"size": True}, "size", "valid integer, not True"),
+        ({"preset": "fastest"}, "preset", "'quality' or 'classic', not 'fastest'"),
+        ({"size": True}, "size", "whole number of pixels, or `original`, not True"),
     ],
 )
 def test_wrong_values_are_named(values: dict[str, Any], key: str, clause: str) -> None:

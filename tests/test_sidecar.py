@@ -57,7 +57,7 @@ def test_defaults_fill_in_what_the_sidecar_leaves_out() -> None:
         ("output: ' '", "output", "plain name"),
         ("priority: high", "priority", "valid integer, not 'high'"),
         ("contnt: a.jpg", "contnt", "did you mean 'content'?"),
-        ("size: -5", "size", "greater than or equal to 16"),
+        ("size: -5", "size", "from 16 to 32768 pixels"),
         ("tv_weight: .nan", "tv_weight", "finite number"),
     ],
 )

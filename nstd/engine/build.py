@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nstd.engine.device import Precision
-    from nstd.engine.transfer import Engine
+    from nstd.engine.engine import Engine
 
 
 def build(weights_file: Path, precision: Precision = "auto", threads: int = 0) -> Engine:
@@ -32,9 +32,9 @@ def build(weights_file: Path, precision: Precision = "auto", threads: int = 0) -
     loaded = weights.load(weights_file)
     with _quiet_stderr():
         # Deferred: importing TensorFlow takes seconds, and greets.
-        from nstd.engine import device, transfer  # noqa: PLC0415
+        from nstd.engine import device, engine  # noqa: PLC0415
 
-        return transfer.Engine(loaded, device.set_up(precision, threads))
+        return engine.Engine(loaded, device.set_up(precision, threads))
 
 
 @contextlib.contextmanager

@@ -15,8 +15,9 @@ from nstd.engine.optimizers import Moments, adam, cosine_decay
 
 if TYPE_CHECKING:
     from nstd.engine.objective import Structure
+    from nstd.engine.style import Tensors
     from nstd.engine.vgg import FeatureExtractor
-    from nstd.params import Recipe
+    from nstd.recipes import Recipe
 
 _SCALAR = tf.TensorSpec([], tf.float32)
 _COUNT = tf.TensorSpec([], tf.int32)
@@ -26,12 +27,22 @@ NO_ITERATION = -1
 class State(NamedTuple):
     """Where an optimisation stands.
 
-    `best_image` holds the pixels that `best_loss` was computed from, before their update.
+    Attributes:
+        image: the next iterate, [1, H, W, 3] in [0, 1].
+        moments: Adam's, shaped like the image.
+        iteration: of the whole optimisation, for Adam's bias and the learning rate.
+        average: exponential average of this scale's iterates, not yet divided by its weight.
+        average_weight: 1 - decay^n after n iterates.
+        best_image: the pixels that `best_loss` was computed from, before their update.
+        best_loss: the lowest finite total of this scale.
+        best_iteration: whose it is.
     """
 
     image: tf.Tensor
     moments: Moments
     iteration: tf.Tensor
+    average: tf.Tensor
+    average_weight: tf.Tensor
     best_image: tf.Tensor
     best_loss: tf.Tensor
     best_iteration: tf.Tensor
@@ -40,14 +51,39 @@ class State(NamedTuple):
     def start(cls, image: tf.Tensor) -> State:
         """Before the first iteration, from an image [1, H, W, 3]."""
         zeros = tf.zeros_like(image)
+        return cls._of_scale(image, Moments(zeros, zeros), tf.constant(0))
+
+    def at_size(self, height: int, width: int) -> State:
+        """The state for the next scale: image and moments resized, average and best afresh.
+
+        The first moment is a direction and is resized like the image; the second is a size and
+        must stay positive.
+        """
+        size = (height, width)
+        image = tf.clip_by_value(tf.image.resize(self.image, size, "bicubic"), 0.0, 1.0)
+        moments = Moments(
+            tf.image.resize(self.moments.mean, size, "bicubic"),
+            tf.nn.relu(tf.image.resize(self.moments.square, size, "bilinear")),
+        )
+        return self._of_scale(image, moments, self.iteration)
+
+    @classmethod
+    def _of_scale(cls, image: tf.Tensor, moments: Moments, iteration: tf.Tensor) -> State:
         return cls(
             image,
-            Moments(zeros, zeros),
-            tf.constant(0),
+            moments,
+            iteration,
+            tf.zeros_like(image),
+            tf.constant(0.0),
             image,
             tf.constant(float("inf")),
             tf.constant(NO_ITERATION),
         )
+
+    @classmethod
+    def spec(cls) -> State:
+        """Shapes for a graph that serves every size."""
+        return cls(IMAGE, Moments(IMAGE, IMAGE), _COUNT, IMAGE, _SCALAR, IMAGE, _SCALAR, _COUNT)
 
 
 class Schedule(NamedTuple):
@@ -57,20 +93,31 @@ class Schedule(NamedTuple):
     learning_rate: tf.Tensor
     final_rate: tf.Tensor
     betas: tf.Tensor
+    average_decay: tf.Tensor
 
     @classmethod
-    def of(cls, recipe: Recipe) -> Schedule:
-        """The recipe's schedule."""
+    def of(cls, recipe: Recipe, planned: int) -> Schedule:
+        """The recipe's schedule for this many iterations in all."""
         return cls(
-            tf.constant(recipe.iterations),
+            tf.constant(planned),
             tf.constant(recipe.learning_rate, tf.float32),
             tf.constant(recipe.final_rate, tf.float32),
             tf.constant(recipe.betas, tf.float32),
+            tf.constant(recipe.average_decay, tf.float32),
         )
+
+    @classmethod
+    def spec(cls) -> Schedule:
+        """Shapes for the graph."""
+        return cls(_COUNT, _SCALAR, _SCALAR, tf.TensorSpec([2], tf.float32), _SCALAR)
 
 
 class Descent:
     """Gradient descent on the pixels for one structure of the objective.
+
+    Args:
+        extractor: the network.
+        structure: of the objective.
 
     Attributes:
         traces: how many graphs TensorFlow has traced for it so far.
@@ -80,26 +127,30 @@ class Descent:
         self.traces = 0
         self._objective = Objective(extractor, structure)
         layers = tf.TensorSpec([None], tf.float32)
+        targets, weights = self._objective.target_specs(), Weights(layers, layers, _SCALAR)
         self.content_targets = tf.function(self._content_targets, input_signature=[IMAGE])
-        self.style_targets = tf.function(self._style_targets, input_signature=[IMAGE])
+        self.style_statistics = tf.function(self._style_statistics, input_signature=[IMAGE])
+        self.loss = tf.function(self._loss, input_signature=[IMAGE, targets, weights])
         self.run = tf.function(
-            self._run,
-            input_signature=[
-                State(IMAGE, Moments(IMAGE, IMAGE), _COUNT, IMAGE, _SCALAR, _COUNT),
-                self._objective.target_specs(),
-                Weights(layers, layers, _SCALAR),
-                Schedule(_COUNT, _SCALAR, _SCALAR, tf.TensorSpec([2], tf.float32)),
-                _COUNT,
-            ],
+            self._run, input_signature=[State.spec(), targets, weights, Schedule.spec(), _COUNT]
         )
 
     def _content_targets(self, image: tf.Tensor) -> list[tf.Tensor]:
         self.traces += 1  # runs while tracing only
         return self._objective.content_targets(image)
 
-    def _style_targets(self, image: tf.Tensor) -> list[tf.Tensor]:
+    def _style_statistics(self, image: tf.Tensor) -> list[Tensors]:
         self.traces += 1
-        return self._objective.style_targets(image)
+        return self._objective.style_statistics(image)
+
+    def style_targets(self, statistics: list[Tensors]) -> list[Tensors]:
+        """See `Objective.style_targets`; once a scale, so it needs no graph."""
+        return self._objective.style_targets(statistics)
+
+    def _loss(self, image: tf.Tensor, targets: Targets, weights: Weights) -> tf.Tensor:
+        """[total, content, style, variation] of an image."""
+        self.traces += 1
+        return _with_total(self._objective.terms(image, targets, weights))
 
     def _run(
         self,
@@ -124,12 +175,12 @@ class Descent:
             done: tf.Tensor, _: tf.Tensor, state: State, trace: tf.TensorArray
         ) -> tuple[tf.Tensor, tf.Tensor, State, tf.TensorArray]:
             terms, gradient = self._objective.value_and_gradient(state.image, targets, weights)
-            total = tf.reduce_sum(terms)
-            state = _advance(_remember(state, total), gradient, schedule)
+            row = _with_total(terms)
+            state = _advance(_remember(state, row[0], schedule), gradient, schedule)
             finite = tf.reduce_all(tf.math.is_finite(terms)) & tf.reduce_all(
                 tf.math.is_finite(gradient)
             )
-            return done + 1, finite, state, trace.write(done, tf.concat([[total], terms], 0))
+            return done + 1, finite, state, trace.write(done, row)
 
         trace = tf.TensorArray(tf.float32, size=0, dynamic_size=True, element_shape=[4])
         _, finite, state, trace = tf.while_loop(
@@ -140,10 +191,18 @@ class Descent:
         return state, trace.stack(), finite
 
 
-def _remember(state: State, loss: tf.Tensor) -> State:
-    """Keep the iterate if its loss is the lowest so far; NaN compares as not lower."""
+def _with_total(terms: tf.Tensor) -> tf.Tensor:
+    """Their sum before the terms."""
+    return tf.concat([tf.reduce_sum(terms)[None], terms], 0)
+
+
+def _remember(state: State, loss: tf.Tensor, schedule: Schedule) -> State:
+    """Keep the iterate if its loss is the lowest so far (NaN is not), and average it in."""
     better = loss < state.best_loss
+    decay = schedule.average_decay
     return state._replace(
+        average=decay * state.average + (1 - decay) * state.image,
+        average_weight=decay * state.average_weight + (1 - decay),
         best_image=tf.where(better, state.image, state.best_image),
         best_loss=tf.where(better, loss, state.best_loss),
         best_iteration=tf.where(better, state.iteration, state.best_iteration),
@@ -153,7 +212,7 @@ def _remember(state: State, loss: tf.Tensor) -> State:
 def _advance(state: State, gradient: tf.Tensor, schedule: Schedule) -> State:
     """One update of the pixels, clipped to [0, 1] so that every iterate is a picture."""
     # A mean over positions makes the gradient fall as 1 / pixels; undone here, so that one
-    # epsilon of Adam serves every size.
+    # learning rate, one epsilon and moments resized between scales serve every size.
     positions = tf.cast(tf.size(state.image) // 3, tf.float32)
     rate = cosine_decay(
         state.iteration, schedule.planned, schedule.learning_rate, schedule.final_rate

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import tensorflow as tf
 
 from nstd.engine import losses
-from nstd.engine.vgg import Padding, smallest_side
+from nstd.engine.style import STYLE_LOSSES, Tensors
+from nstd.engine.vgg import Padding, Pooling, smallest_side
 
 if TYPE_CHECKING:
     from nstd.engine.vgg import FeatureExtractor
-    from nstd.params import Recipe
+    from nstd.recipes import Recipe
 
 IMAGE = tf.TensorSpec([1, None, None, 3], tf.float32)
 
@@ -23,8 +24,10 @@ class Structure:
 
     content_layers: tuple[str, ...]
     style_layers: tuple[str, ...]
-    distance: Literal["mean_squared", "scaled_squared"]
+    content_loss: Literal["mean_squared", "scaled_squared"]
+    style_loss: Literal["gram", "gram_scaled", "w2"]
     padding: Padding
+    pooling: Pooling
 
     @classmethod
     def of(cls, recipe: Recipe) -> Structure:
@@ -32,8 +35,10 @@ class Structure:
         return cls(
             tuple(layer for layer, _ in recipe.content_layers),
             tuple(layer for layer, _ in recipe.style_layers),
-            recipe.distance,
+            recipe.content_loss,
+            recipe.style_loss,
             recipe.padding,
+            recipe.pooling,
         )
 
     @property
@@ -48,10 +53,13 @@ class Structure:
 
 
 class Targets(NamedTuple):
-    """What the generated image should match: activations [1, H', W', C], Grams [C, C]."""
+    """What the generated image should match, for each content layer and each style layer.
+
+    Content: activations [1, H', W', C]. Style: the style loss's own targets.
+    """
 
     content: list[tf.Tensor]
-    style: list[tf.Tensor]
+    style: list[Tensors]
 
 
 class Weights(NamedTuple):
@@ -82,25 +90,33 @@ class Objective:
     def __init__(self, extractor: FeatureExtractor, structure: Structure) -> None:
         self.structure = structure
         self._extractor = extractor
-        self._distance = getattr(losses, structure.distance)
+        self._content_loss = getattr(losses, structure.content_loss)
+        self._style_loss = STYLE_LOSSES[structure.style_loss]
 
     def content_targets(self, image: tf.Tensor) -> list[tf.Tensor]:
         """Activations of the content layers for the content image [1, H, W, 3]."""
         layers = self.structure.content_layers
-        found = self._extractor.activations(image, layers, padding=self.structure.padding)
+        found = self._activations(image, layers)
         return [found[layer] for layer in layers]
 
-    def style_targets(self, image: tf.Tensor) -> list[tf.Tensor]:
-        """Gram matrices of the style layers for a style image [1, H, W, 3]."""
+    def style_statistics(self, image: tf.Tensor) -> list[Tensors]:
+        """The style loss's statistics of each style layer for a style image [1, H, W, 3]."""
         layers = self.structure.style_layers
-        found = self._extractor.activations(image, layers, padding=self.structure.padding)
-        return [losses.gram_matrix(found[layer]) for layer in layers]
+        found = self._activations(image, layers)
+        return [self._style_loss.statistics(found[layer]) for layer in layers]
+
+    def style_targets(self, statistics: list[Tensors]) -> list[Tensors]:
+        """The style loss's targets from statistics, of one image or averaged over several."""
+        return [self._style_loss.target(layer) for layer in statistics]
 
     def target_specs(self) -> Targets:
         """Shapes of the targets, for a graph that serves every size."""
         return Targets(
             [tf.TensorSpec([1, None, None, None], tf.float32)] * len(self.structure.content_layers),
-            [tf.TensorSpec([None, None], tf.float32)] * len(self.structure.style_layers),
+            [
+                tuple(tf.TensorSpec([None] * rank, dtype) for rank, dtype in ranks)
+                for ranks in [self._style_loss.target_ranks] * len(self.structure.style_layers)
+            ],
         )
 
     def value_and_gradient(
@@ -109,20 +125,19 @@ class Objective:
         """The weighted terms [content, style, variation] and d(their sum)/d(image)."""
         with tf.GradientTape() as tape:
             tape.watch(image)
-            terms = self._terms(image, targets, weights)
+            terms = self.terms(image, targets, weights)
             total = tf.reduce_sum(terms)
         return terms, tape.gradient(total, image)
 
-    def _terms(self, image: tf.Tensor, targets: Targets, weights: Weights) -> tf.Tensor:
-        found = self._extractor.activations(
-            image, self.structure.layers, padding=self.structure.padding
-        )
+    def terms(self, image: tf.Tensor, targets: Targets, weights: Weights) -> tf.Tensor:
+        """The weighted terms [content, style, variation] of an image."""
+        found = self._activations(image, self.structure.layers)
         content = [
-            self._distance(found[layer], target)
+            self._content_loss(found[layer], target)
             for layer, target in zip(self.structure.content_layers, targets.content, strict=True)
         ]
         style = [
-            self._distance(losses.gram_matrix(found[layer]), target)
+            self._style_loss.loss(found[layer], target)
             for layer, target in zip(self.structure.style_layers, targets.style, strict=True)
         ]
         return tf.stack(
@@ -131,4 +146,9 @@ class Objective:
                 tf.tensordot(weights.style, tf.stack(style), 1),
                 weights.variation * losses.total_variation(image),
             ]
+        )
+
+    def _activations(self, image: tf.Tensor, layers: tuple[str, ...]) -> dict[str, tf.Tensor]:
+        return self._extractor.activations(
+            image, layers, padding=self.structure.padding, pooling=self.structure.pooling
         )

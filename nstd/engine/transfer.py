@@ -1,4 +1,4 @@
-"""From a `StyleRequest` to a `StyleResult`: draft, targets, descent, best iterate."""
+"""From a `StyleRequest` to a `StyleResult`: scales, targets, descent, the picture that is kept."""
 
 from __future__ import annotations
 
@@ -10,73 +10,34 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from nstd.domain import Iterate, Losses, StyleResult
-from nstd.engine import adain
-from nstd.engine.descent import Descent, Schedule, State
-from nstd.engine.objective import Structure, Targets, Weights
-from nstd.engine.vgg import FeatureExtractor
-from nstd.errors import ImageTooSmallError, NonFiniteLossError
-from nstd.resampling import fit, resize
+from nstd.domain import Iterate, Losses, ScaleSummary, StyleResult
+from nstd.engine import checkpoint
+from nstd.engine.checkpoint import Saved
+from nstd.engine.descent import Schedule, State
+from nstd.engine.estimate import operations
+from nstd.engine.objective import Weights
+from nstd.engine.plan import Plan
+from nstd.errors import NonFiniteLossError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nstd.domain import Float32Image, StyleImage, StyleRequest
-    from nstd.engine.device import Device
-    from nstd.engine.weights import Weights as NetworkWeights
+    from nstd.domain import Float32Image, StyleRequest
+    from nstd.engine.checkpoint import Checkpoint
+    from nstd.engine.descent import Descent
+    from nstd.engine.engine import Engine
+    from nstd.engine.estimate import Estimate
+    from nstd.engine.objective import Targets
 
 # Long enough that calls cost nothing beside the work, short enough for a lively progress bar.
 _SECONDS_A_CALL = 0.5
-
-Share = tuple[tf.Tensor, float]
-
-
-class Engine:
-    """The network on this process's device: built once, serves any number of requests.
-
-    Args:
-        weights: see `nstd.engine.weights`.
-        device: see `nstd.engine.device.set_up`.
-    """
-
-    def __init__(self, weights: NetworkWeights, device: Device) -> None:
-        self.weights = weights
-        self.device = device
-        self._extractor = FeatureExtractor(weights, device.convolutions)
-        self._draft = adain.Draft(self._extractor, weights, device.convolutions)
-        self._descents: dict[Structure, Descent] = {}
-
-    @property
-    def traces(self) -> int:
-        """Graphs traced since the engine was built; a new image size adds none."""
-        return self._draft.traces + sum(descent.traces for descent in self._descents.values())
-
-    def transfer(self, request: StyleRequest) -> Transfer:
-        """Prepare a transfer; nothing is computed before it is iterated over.
-
-        Raises:
-            ImageTooSmallError: an image has no position left at the deepest layer.
-        """
-        return Transfer(self, request)
-
-    def descent(self, structure: Structure) -> Descent:
-        """The compiled loop for a structure, made on first use."""
-        if structure not in self._descents:
-            self._descents[structure] = Descent(self._extractor, structure)
-        return self._descents[structure]
-
-    def draft(self, content: tf.Tensor, styles: list[Share], alpha: float) -> tf.Tensor:
-        """The AdaIN draft [1, H, W, 3]; several styles blend in their means and deviations."""
-        statistics = [(self._draft.statistics(image), share) for image, share in styles]
-        mean = tf.add_n([mean * share for (mean, _), share in statistics])
-        deviation = tf.add_n([deviation * share for (_, deviation), share in statistics])
-        return self._draft.paint(content, mean, deviation, tf.constant(alpha, tf.float32))
+_TOLERANCE_WINDOW = 20
 
 
 class Transfer:
     """One transfer under way: iterate over it for its iterates, then ask for the result.
 
-        transfer = engine.transfer(request)
+        transfer = Transfer(engine, request)
         for iterate in transfer:
             print(iterate.iteration, iterate.losses.total)
         picture = transfer.result().image
@@ -84,26 +45,49 @@ class Transfer:
     Args:
         engine: does the work.
         request: what to paint.
+        saving: where to leave checkpoints, and to go on from if one of this request is there.
+
+    Raises:
+        ImageTooSmallError: an image has no position left at the deepest layer.
+        TooLargeError: the estimate exceeds the request's `max_memory`.
     """
 
-    def __init__(self, engine: Engine, request: StyleRequest) -> None:
+    def __init__(
+        self, engine: Engine, request: StyleRequest, saving: Checkpoint | None = None
+    ) -> None:
         self._engine = engine
         self._request = request
-        self._recipe = request.params.recipe()
-        self._structure = Structure.of(self._recipe)
-        self._styles = _at_most(request.styles, max(request.content.shape[:2]))
-        self._refuse_small_images()
         self._traces_before = engine.traces
+        self._plan = Plan(engine, request)
+        self._saving = saving
+        self._mark = self._plan.fingerprint() if saving else ""
+        self._state: State | None = None
+        self._scale_start = 0
         self._image: tf.Tensor | None = None
-        self._best: tuple[int, Losses] | None = None
+        self._kept = "draft"
+        self._loss: Losses | None = None
+        self._best: tuple[int, float] | None = None
         self._trace: list[Losses] = []
-        self._seconds: dict[str, float] = {}
-        self._notes: tuple[str, ...] = ()
+        self._scales: list[ScaleSummary] = []
+        self._optimise_seconds = 0.0
+        self._notes: list[str] = []
         self._iterates = self._run()
 
     def __iter__(self) -> Iterator[Iterate]:
         """The iterates that are still to come."""
         return self._iterates
+
+    @property
+    def estimate(self) -> Estimate:
+        """What the transfer is likely to take."""
+        return self._plan.estimate
+
+    @property
+    def image(self) -> Float32Image:
+        """The picture as it stands, float32 [h, w, 3] in [0, 1], at the present scale's size."""
+        if self._image is not None:
+            return np.asarray(self._image[0])
+        return self._plan.content if self._state is None else np.asarray(self._state.image[0])
 
     def result(self) -> StyleResult:
         """The stylised image; runs whatever iterations are left.
@@ -116,69 +100,105 @@ class Transfer:
             pass
         assert self._image is not None  # noqa: S101 - a drained run has set it or raised
         return StyleResult(
-            image=np.asarray(self._image[0]),
+            image=self._plan.recoloured(np.asarray(self._image[0])),
+            kept=self._kept,
+            loss=self._loss,
             best_iteration=self._best[0] if self._best else None,
             trace=tuple(self._trace),
-            recipe=self._recipe.plain(),
-            seconds=dict(self._seconds),
+            scales=tuple(self._scales),
+            recipe=self._plan.recipe.plain(),
+            estimate=dataclasses.asdict(self._plan.estimate),
+            seconds={**self._plan.seconds, "optimise": self._optimise_seconds},
             device=self._engine.device.name,
-            precision=self._engine.device.precision,
+            precision=self._plan.precision,
             traces=self._engine.traces - self._traces_before,
-            notes=self._notes,
+            notes=tuple(self._notes),
         )
 
     def _run(self) -> Iterator[Iterate]:
-        recipe = self._recipe
-        started = time.perf_counter()
-        content = tf.constant(self._request.content[None])
-        total = sum(style.weight for style in self._styles)
-        styles = [(tf.constant(style.rgb[None]), style.weight / total) for style in self._styles]
-        image = content
-        if recipe.init == "adain":
-            image = self._engine.draft(content, styles, recipe.alpha)
-        self._seconds["draft"] = time.perf_counter() - started
-        if recipe.iterations == 0:
-            self._image = image
-            return
-        descent = self._engine.descent(self._structure)
-        targets = Targets(descent.content_targets(content), _blend(descent, styles))
-        self._seconds["targets"] = time.perf_counter() - started - self._seconds["draft"]
-        yield from self._descend(descent, State.start(image), targets)
-        self._seconds["optimise"] = time.perf_counter() - started - sum(self._seconds.values())
+        limit = self._request.params.time_limit
+        deadline = math.inf if limit is None else time.perf_counter() + limit
+        first = self._resume()
+        if not self._plan.stages:
+            self._image = self._plan.start(self._request.shape)
+        for index in range(first, len(self._plan.stages)):
+            size = self._plan.size(index)
+            if self._state is None:
+                self._state = State.start(self._plan.start(size))
+            elif tuple(self._state.image.shape[1:3]) != size:
+                self._state = self._state.at_size(*size)
+                self._scale_start, self._best = len(self._trace), None
+            yield from self._descend(index, size, deadline)
+            if self._image is not None:
+                break
 
-    def _descend(self, descent: Descent, state: State, targets: Targets) -> Iterator[Iterate]:
-        weights, schedule = Weights.of(self._recipe), Schedule.of(self._recipe)
-        planned, count = self._recipe.iterations, 1
-        finite = True
-        while finite and len(self._trace) < planned:
+    def _descend(self, index: int, size: tuple[int, int], deadline: float) -> Iterator[Iterate]:
+        """Run one scale; sets the kept picture if it is the last."""
+        assert self._state is not None  # noqa: S101 - set by the caller
+        stage, layers = self._plan.stages[index], self._plan.structure.layers
+        descent, targets = self._plan.descent, self._plan.targets(size)
+        weights = Weights.of(self._plan.recipe)
+        schedule = Schedule.of(self._plan.recipe, self._plan.iterations)
+        end = self._scale_start + stage.iterations
+        count, finite, saved_at = 1, True, time.perf_counter()
+        while finite and len(self._trace) < end and not self._has_settled():
             started = time.perf_counter()
-            count = min(count, planned - len(self._trace))
-            state, terms, all_finite = descent.run(
-                state, targets, weights, schedule, tf.constant(count)
+            self._state, terms, all_finite = descent.run(
+                self._state, targets, weights, schedule, tf.constant(count)
             )
             rows, finite = terms.numpy().tolist(), bool(all_finite)
-            seconds = (time.perf_counter() - started) / len(rows)
+            taken = time.perf_counter() - started
+            self._optimise_seconds += taken
+            if len(rows) > 1:  # a scale's first call is alone, and may have traced
+                self._engine.speed.learn(operations(layers, *size) * len(rows), taken)
             for row in rows:
-                yield self._record(Losses(*row), seconds)
-            count = max(1, int(_SECONDS_A_CALL / seconds))
+                yield self._record(Losses(*row), taken / len(rows), stage.side)
+            now = time.perf_counter()
+            if self._saving and finite and now - saved_at >= self._saving.every_seconds:
+                state = Saved(index, self._scale_start, self._state, tuple(self._trace))
+                checkpoint.save(self._saving, state, self._mark)
+                saved_at = now
+            if now >= deadline:
+                self._notes.append(f"time_limit ended it at iteration {len(self._trace) - 1}")
+                break
+            wanted = max(1, int(_SECONDS_A_CALL * len(rows) / taken))
+            count = min(wanted, max(1, end - len(self._trace)))
         if not finite:
             self._accept_or_fail()
-        self._image = state.best_image
+        self._scales.append(
+            ScaleSummary(
+                size[1],
+                size[0],
+                len(self._trace) - self._scale_start,
+                self._trace[self._scale_start],
+                float(self._state.best_loss),
+            )
+        )
+        is_last = index == len(self._plan.stages) - 1
+        if is_last or not finite or time.perf_counter() >= deadline:
+            self._keep(descent, targets, weights)
 
-    def _record(self, losses: Losses, seconds: float) -> Iterate:
+    def _record(self, losses: Losses, seconds: float, scale: int) -> Iterate:
         iteration = len(self._trace)
         self._trace.append(losses)
-        if math.isfinite(losses.total) and (
-            self._best is None or losses.total < self._best[1].total
-        ):
-            self._best = iteration, losses
+        if math.isfinite(losses.total) and (self._best is None or losses.total < self._best[1]):
+            self._best = iteration, losses.total
         return Iterate(
             iteration,
-            self._recipe.iterations,
+            self._plan.iterations,
+            scale,
             losses,
             self._best[0] if self._best else None,
             seconds,
         )
+
+    def _has_settled(self) -> bool:
+        """Whether this scale's loss has stopped falling, by the request's tolerance."""
+        tolerance = self._request.params.tolerance
+        if not tolerance or len(self._trace) - self._scale_start <= _TOLERANCE_WINDOW:
+            return False
+        before = self._trace[-1 - _TOLERANCE_WINDOW].total
+        return before - self._trace[-1].total < tolerance * before
 
     def _accept_or_fail(self) -> None:
         """Apply the request's policy to a descent that stopped being finite."""
@@ -186,44 +206,41 @@ class Transfer:
         if self._best is None or self._request.params.on_nonfinite == "fail":
             raise NonFiniteLossError(
                 f"loss or gradient stopped being a number at iteration {last}",
+                file=self._request.name,
                 remedy="lower learning_rate or the weights, or set on_nonfinite: keep_best",
             )
-        self._notes = (f"stopped at iteration {last}: loss or gradient not finite",)
+        self._notes.append(f"stopped at iteration {last}: loss or gradient not finite")
 
-    def _refuse_small_images(self) -> None:
-        """Every layer needs one position at least; better said here than by a shape error."""
-        needed = self._structure.smallest_side if self._recipe.iterations else 0
-        if self._recipe.init == "adain":
-            needed = max(needed, adain.SMALLEST_SIDE)
-        for name, image in (
-            (self._request.name, self._request.content),
-            *((style.name, style.rgb) for style in self._styles),
-        ):
-            height, width = image.shape[:2]
-            if min(height, width) < needed:
-                raise ImageTooSmallError(
-                    f"is {width}x{height} pixels at this size; preset "
-                    f"{self._request.params.preset} needs {needed} on the short side",
-                    file=name,
-                    key="size",
-                    remedy="raise size, or use a larger or less narrow picture",
-                )
+    def _keep(self, descent: Descent, targets: Targets, weights: Weights) -> None:
+        """Choose the picture that is the result, and bring it to the result's size."""
+        assert self._state is not None  # noqa: S101 - a scale has run
+        assert self._best is not None  # noqa: S101 - and had a finite iterate
+        state, keep = self._state, self._plan.recipe.keep
+        self._kept, image = "best", state.best_image
+        self._loss = self._trace[self._best[0]]
+        if keep == "last":
+            self._kept, image = "last", state.image
+        elif keep in {"average", "lower"}:
+            average = state.average / state.average_weight
+            losses = Losses(*descent.loss(average, targets, weights).numpy().tolist())
+            if keep == "average" or losses.total < self._loss.total:
+                self._kept, image, self._loss = "average", average, losses
+        if self._kept == "last":
+            self._loss = Losses(*descent.loss(image, targets, weights).numpy().tolist())
+        if tuple(image.shape[1:3]) != self._request.shape:
+            enlarged = tf.image.resize(image, self._request.shape, "bicubic")
+            image = tf.clip_by_value(enlarged, 0.0, 1.0)
+        self._image = image
 
-
-def _at_most(styles: tuple[StyleImage, ...], side: int) -> list[StyleImage]:
-    """Styles no longer than `side`, aspect kept: strokes then scale with the content."""
-    return [dataclasses.replace(style, rgb=_reduced(style.rgb, side)) for style in styles]
-
-
-def _reduced(rgb: Float32Image, side: int) -> Float32Image:
-    height, width = rgb.shape[:2]
-    if max(height, width) <= side:
-        return rgb
-    width, height = fit(width, height, side)
-    return resize(rgb, (height, width))
-
-
-def _blend(descent: Descent, styles: list[Share]) -> list[tf.Tensor]:
-    """Style targets of several images: the mean of their Gram matrices, by share."""
-    targets = [[gram * share for gram in descent.style_targets(image)] for image, share in styles]
-    return [tf.add_n(list(layer)) for layer in zip(*targets, strict=True)]
+    def _resume(self) -> int:
+        """Take up a checkpoint if there is one; returns the scale to begin with."""
+        saved = checkpoint.load(self._saving, self._mark) if self._saving else None
+        if saved is None:
+            return 0
+        self._state, self._scale_start = saved.state, saved.scale_start
+        for index, losses in enumerate(saved.trace):
+            if index == saved.scale_start:
+                self._best = None
+            self._record(losses, 0.0, 0)
+        self._notes.append(f"resumed after iteration {len(self._trace) - 1}")
+        return saved.stage

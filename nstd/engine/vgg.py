@@ -11,18 +11,15 @@ from typing import TYPE_CHECKING, Literal
 
 import tensorflow as tf
 
+from nstd.params import LAYERS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from nstd.engine.weights import Weights
 
-LAYERS: tuple[str, ...] = tuple(
-    f"block{block}_conv{index}"
-    for block, convolutions in enumerate((2, 2, 4, 4, 4), start=1)
-    for index in range(1, convolutions + 1)
-)
-
 Padding = Literal["zeros", "replicate", "reflect"]
+Pooling = Literal["max", "average"]
 
 
 def smallest_side(layers: Iterable[str]) -> int:
@@ -51,7 +48,12 @@ class FeatureExtractor:
         }
 
     def activations(
-        self, image: tf.Tensor, layers: Iterable[str], *, padding: Padding = "zeros"
+        self,
+        image: tf.Tensor,
+        layers: Iterable[str],
+        *,
+        padding: Padding = "zeros",
+        pooling: Pooling = "max",
     ) -> dict[str, tf.Tensor]:
         """Activations of `layers` for an image.
 
@@ -63,6 +65,7 @@ class FeatureExtractor:
                 zeros, and so avoids the dark borders that zeros draw into the result.
                 `reflect` continues both by mirroring and rounds odd sizes up when pooling:
                 what the AdaIN decoder was trained with.
+            pooling: `max` is the network's own; `average` is the paper's (section 2), smoother.
 
         Returns:
             Float32 [1, H', W', C] by layer, H' = H / 2^(block - 1), rounded down except with
@@ -74,9 +77,8 @@ class FeatureExtractor:
         found: dict[str, tf.Tensor] = {}
         for layer in LAYERS:
             if layer.endswith("conv1") and layer != LAYERS[0]:
-                features = tf.nn.max_pool2d(
-                    features, 2, 2, "SAME" if padding == "reflect" else "VALID"
-                )
+                pool = tf.nn.max_pool2d if pooling == "max" else tf.nn.avg_pool2d
+                features = pool(features, 2, 2, "SAME" if padding == "reflect" else "VALID")
             features = self._convolve(features, layer, padding)
             if layer in wanted:
                 found[layer] = tf.cast(features, tf.float32)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from nstd.engine.descent import Descent
-from nstd.engine.transfer import Engine
+from nstd.engine.engine import Engine, Network, StyleCache
 
 if TYPE_CHECKING:
     from nstd.engine.objective import Structure
@@ -33,8 +33,23 @@ class NanAfter:
         return {layer: value * factor for layer, value in found.items()}
 
 
+class NanNetwork(Network):
+    """The real network but for its descent, whose loss stops being a number."""
+
+    def __init__(self, network: Network, iterations: int) -> None:
+        self.__dict__.update(network.__dict__)
+        # The content's and the style's targets come first.
+        self._extractor_double = NanAfter(network.extractor, 2 + iterations)
+        self._descent: Descent | None = None
+
+    def descent(self, structure: Structure) -> Descent:
+        """Make the compiled loop on the double, once."""
+        self._descent = self._descent or Descent(self._extractor_double, structure)
+        return self._descent
+
+
 class NanEngine(Engine):
-    """The real engine but for its descent, whose loss stops being a number.
+    """The real engine with such a network.
 
     Args:
         engine: the real one.
@@ -42,9 +57,11 @@ class NanEngine(Engine):
     """
 
     def __init__(self, engine: Engine, iterations: int) -> None:
-        self.__dict__.update(engine.__dict__, _descents={})
-        self._calls = 2 + iterations  # the content's and the style's targets come first
+        self.__dict__.update(engine.__dict__)
+        self.styles = StyleCache(0)  # what an earlier test measured would not count as a call
+        self._double = NanNetwork(engine.network(), iterations)
 
-    def descent(self, structure: Structure) -> Descent:
-        """Make the compiled loop on the double."""
-        return Descent(NanAfter(self._extractor, self._calls), structure)
+    def network(self, precision: str = "auto") -> Network:
+        """Lend the double, whatever the precision."""
+        assert precision == "auto"
+        return self._double

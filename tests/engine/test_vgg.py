@@ -12,7 +12,7 @@ from conftest import picture
 from nstd.engine.vgg import LAYERS, FeatureExtractor, smallest_side
 
 if TYPE_CHECKING:
-    from nstd.engine.transfer import Engine
+    from nstd.engine.engine import Engine
 
 PAD_MODES = {"zeros": "constant", "replicate": "edge", "reflect": "reflect"}
 

@@ -1,0 +1,119 @@
+"""A transfer's state on disk, so that a long one survives its process.
+
+A resumed transfer goes on exactly where the file was written: image, moments, average, best
+iterate, scale, iteration and trace are all there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+
+from nstd.domain import Losses
+from nstd.engine.descent import State
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nstd.domain import StyleRequest
+
+_NAME = "checkpoint.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where and how often to save.
+
+    Attributes:
+        folder: the transfer's own; holds one file, which each save replaces.
+        every_seconds: between saves; 0 saves after every call of the compiled loop.
+    """
+
+    folder: Path
+    every_seconds: float = 60.0
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.folder / _NAME
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What a checkpoint holds: the state after `len(trace)` iterations.
+
+    Attributes:
+        stage: index of the scale under way.
+        scale_start: index in the trace of that scale's first iterate.
+    """
+
+    stage: int
+    scale_start: int
+    state: State
+    trace: tuple[Losses, ...]
+
+
+def fingerprint(request: StyleRequest, network: str) -> str:
+    """Of everything that determines the result: a checkpoint of another request isn't used."""
+    digest = hashlib.sha256()
+    settings = request.params.model_dump_json()
+    weights = [style.weight for style in request.styles]
+    digest.update(json.dumps([settings, network, weights, request.shape]).encode())
+    for image in (request.content, *(style.rgb for style in request.styles)):
+        if image is not None:
+            digest.update(repr(image.shape).encode())
+            digest.update(np.ascontiguousarray(image).tobytes())
+    return digest.hexdigest()
+
+
+def save(checkpoint: Checkpoint, saved: Saved, mark: str) -> None:
+    """Replace the checkpoint, completely or not at all.
+
+    Raises:
+        OSError: the folder can't be written.
+    """
+    arrays = {
+        f"state_{index}": np.asarray(part)
+        for index, part in enumerate(tf.nest.flatten(saved.state))
+    }
+    rows = [dataclasses.astuple(losses) for losses in saved.trace]
+    temporary = checkpoint.path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        np.savez(
+            file,
+            allow_pickle=False,
+            mark=np.array(mark),
+            place=np.array([saved.stage, saved.scale_start]),
+            trace=np.array(rows, np.float64).reshape(-1, 4),
+            **arrays,
+        )
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(checkpoint.path)
+
+
+def load(checkpoint: Checkpoint, mark: str) -> Saved | None:
+    """The checkpoint of the request with this fingerprint; None if there is none to go on from."""
+    try:
+        with np.load(checkpoint.path, allow_pickle=False) as file:
+            if str(file["mark"]) != mark:
+                return None
+            flat = [tf.constant(file[f"state_{index}"]) for index in range(_parts())]
+            rows = file["trace"].tolist()
+            stage, scale_start = file["place"].tolist()
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None  # absent or damaged: starting afresh loses time, never a picture
+    state = tf.nest.pack_sequence_as(State.spec(), flat)
+    return Saved(stage, scale_start, state, tuple(Losses(*row) for row in rows))
+
+
+def _parts() -> int:
+    return len(tf.nest.flatten(State.spec()))

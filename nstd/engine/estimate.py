@@ -1,0 +1,77 @@
+"""What a transfer will take, known before it starts: operations, seconds, memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nstd.params import LAYERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_CHANNELS = (64, 128, 256, 512, 512)
+# TensorFlow, the network and its workspace; then multiples of what the layers hold. Fitted to
+# the peak memory of transfers of 256 to 2048 pixels on a CPU (benchmarks/memory.py).
+_BASE_BYTES = 0.9e9
+_LIVE_COPIES = 2.6
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Seconds and bytes that a transfer is likely to take."""
+
+    seconds: float
+    memory: float
+
+
+def operations(layers: Iterable[str], height: int, width: int) -> float:
+    """Floating-point operations of the convolutions in one iteration, forward and backward.
+
+    Two for each multiply-add; the gradient with respect to the features costs what the
+    activations cost, that with respect to the weights isn't taken.
+    """
+    forward = 0.0
+    incoming = 3
+    for layer, outgoing, positions in _walk(layers, height, width):
+        forward += 2 * 9 * incoming * outgoing * positions
+        incoming = outgoing
+        del layer
+    return 2 * forward
+
+
+def activation_bytes(layers: Iterable[str], height: int, width: int, size: int) -> float:
+    """Bytes of all activations of one image, at `size` bytes a value."""
+    return float(
+        sum(channels * positions for _, channels, positions in _walk(layers, height, width)) * size
+    )
+
+
+def estimate(
+    layers: Sequence[str],
+    stages: Iterable[tuple[int, int, int]],
+    *,
+    speed: float,
+    value_bytes: int,
+) -> Estimate:
+    """What a transfer takes.
+
+    Args:
+        layers: that its objective looks at.
+        stages: (height, width, iterations) of each scale.
+        speed: floating-point operations a second.
+        value_bytes: of an activation: 2 in bfloat16, 4 in float32.
+    """
+    seconds, largest = 0.0, 0.0
+    for height, width, iterations in stages:
+        seconds += iterations * operations(layers, height, width) / speed
+        largest = max(largest, activation_bytes(layers, height, width, value_bytes))
+    return Estimate(seconds, _BASE_BYTES + _LIVE_COPIES * largest)
+
+
+def _walk(layers: Iterable[str], height: int, width: int) -> Iterable[tuple[str, int, int]]:
+    """(layer, channels, positions) down to the deepest of `layers`."""
+    deepest = max(map(LAYERS.index, layers))
+    for layer in LAYERS[: deepest + 1]:
+        block = int(layer[5]) - 1
+        yield layer, _CHANNELS[block], (height >> block) * (width >> block)

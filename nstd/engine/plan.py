@@ -1,0 +1,213 @@
+"""What a transfer will do, settled before it starts: recipe, scales, images, estimate."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from nstd.engine import adain, palette
+from nstd.engine.checkpoint import fingerprint
+from nstd.engine.estimate import Estimate, estimate
+from nstd.engine.objective import Structure, Targets
+from nstd.errors import ImageTooSmallError, TooLargeError
+from nstd.resampling import fit, resize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nstd.domain import Float32Image, StyleImage, StyleRequest
+    from nstd.engine.descent import Descent
+    from nstd.engine.engine import Engine
+    from nstd.recipes import Recipe
+
+_GIBIBYTE = 2**30
+
+
+class Plan:
+    """A request made concrete for an engine.
+
+    Args:
+        engine: will do the work.
+        request: what to paint.
+
+    Attributes:
+        recipe: with the request's changes.
+        structure: of the objective.
+        stages: the scales, coarse to fine; none for a draft.
+        content: float32 [H, W, 3], in the colours that are optimised.
+        estimate: seconds and bytes.
+        seconds: spent on drafts and targets so far.
+
+    Raises:
+        ImageTooSmallError: an image has no position left at the deepest layer.
+        TooLargeError: the estimate exceeds the request's `max_memory`.
+    """
+
+    def __init__(self, engine: Engine, request: StyleRequest) -> None:
+        self._engine = engine
+        self._request = request
+        self._network = engine.network(request.params.precision)
+        self.recipe = _recipe(request)
+        self.structure = Structure.of(self.recipe)
+        self.stages = self.recipe.stages(max(request.shape))
+        self.iterations = sum(stage.iterations for stage in self.stages)
+        self.content, self._styles = _in_optimised_colors(request, self.recipe)
+        self.seconds = {"draft": 0.0, "targets": 0.0}
+        self.estimate = self._estimate()
+        self._refuse_large()
+        self._refuse_small()
+
+    @property
+    def precision(self) -> str:
+        """Of the convolutions."""
+        return str(self._network.dtype.name)
+
+    @property
+    def descent(self) -> Descent:
+        """The compiled loop."""
+        return self._network.descent(self.structure)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) of a scale; the last one is the result's, exactly."""
+        if index == len(self.stages) - 1:
+            return self._request.shape
+        return self._size_at(self.stages[index].side)
+
+    def fingerprint(self) -> str:
+        """Of everything that determines the result."""
+        return fingerprint(self._request, f"{self._engine.weights.sha256} {self.precision}")
+
+    def start(self, size: tuple[int, int]) -> tf.Tensor:
+        """The image before the first iteration, [1, height, width, 3]."""
+        if self.recipe.init == "random":
+            noise = np.random.default_rng(self._request.params.seed).random((*size, 3))
+            return tf.constant(noise[None].astype(np.float32))
+        content = self._content_at(size)
+        return content if self.recipe.init == "content" else self._draft(content, max(size))
+
+    def targets(self, size: tuple[int, int]) -> Targets:
+        """What the image should match at a scale."""
+        started = time.perf_counter()
+        statistics = self._blended(max(size), self.structure, self.descent.style_statistics)
+        targets = Targets(
+            self.descent.content_targets(self._content_at(size)),
+            self.descent.style_targets(statistics),
+        )
+        self.seconds["targets"] += time.perf_counter() - started
+        return targets
+
+    def recoloured(self, image: Float32Image) -> Float32Image:
+        """The result in the content's colours, if they are to be kept."""
+        if self.recipe.preserve_color != "luminance" or self._request.content is None:
+            return image
+        return palette.luminance_from(image, self._request.content)
+
+    def _draft(self, content: tf.Tensor, side: int) -> tf.Tensor:
+        started = time.perf_counter()
+        draft = self._network.draft
+        mean, deviation = self._blended(side, "adain", draft.statistics)
+        image = draft.paint(content, mean, deviation, tf.constant(self.recipe.alpha, tf.float32))
+        self.seconds["draft"] += time.perf_counter() - started
+        return image
+
+    def _blended(self, side: int, key: object, measure: Callable[[tf.Tensor], Any]) -> Any:  # noqa: ANN401 - what `measure` returns
+        """Statistics of the styles at a scale, averaged by share; measured once for each style."""
+        total: Any = None
+        for style in self._styles:
+            rgb = self._style_at(style.rgb, side)
+            measured = self._engine.styles.get(
+                rgb,
+                (key, self._network.dtype),
+                functools.partial(measure, tf.constant(rgb[None])),
+            )
+            part = tf.nest.map_structure(functools.partial(tf.multiply, style.weight), measured)
+            total = part if total is None else tf.nest.map_structure(tf.add, total, part)
+        return total
+
+    def _content_at(self, size: tuple[int, int]) -> tf.Tensor:
+        pixels = self.content if self.content.shape[:2] == size else resize(self.content, size)
+        return tf.constant(pixels[None])
+
+    def _style_at(self, rgb: Float32Image, side: int) -> Float32Image:
+        """A style at a scale: aspect kept, never enlarged, so that strokes scale too."""
+        height, width = rgb.shape[:2]
+        wanted = max(1, round(side * self.recipe.style_scale))
+        if max(height, width) <= wanted:
+            return rgb
+        width, height = fit(width, height, wanted)
+        return resize(rgb, (height, width))
+
+    def _size_at(self, side: int) -> tuple[int, int]:
+        width, height = fit(self._request.shape[1], self._request.shape[0], side)
+        return height, width
+
+    def _estimate(self) -> Estimate:
+        sizes = [(*self.size(index), stage.iterations) for index, stage in enumerate(self.stages)]
+        return estimate(
+            self.structure.layers,
+            sizes or [(*self._request.shape, 1)],
+            speed=self._engine.speed(),
+            value_bytes=self._network.dtype.size,
+        )
+
+    def _refuse_large(self) -> None:
+        limit = self._request.params.max_memory
+        if limit is None or self.estimate.memory <= limit * _GIBIBYTE:
+            return
+        height, width = self._request.shape
+        raise TooLargeError(
+            f"{width}x{height} pixels would take about {self.estimate.memory / _GIBIBYTE:.1f} GiB, "
+            f"more than max_memory: {limit:g}",
+            file=self._request.name,
+            key="size",
+            remedy="lower size, or raise max_memory",
+        )
+
+    def _refuse_small(self) -> None:
+        """Every layer needs one position at least, at the coarsest scale too."""
+        needed = self.structure.smallest_side if self.stages else 0
+        if self.recipe.init == "adain":
+            needed = max(needed, adain.SMALLEST_SIDE)
+        coarsest = self.size(0) if self.stages else self._request.shape
+        styles = [(style.name, self._style_at(style.rgb, max(coarsest))) for style in self._styles]
+        shapes = [(name, rgb.shape[:2]) for name, rgb in styles]
+        for name, (height, width) in [(self._request.name, coarsest), *shapes]:
+            if min(height, width) < needed:
+                raise ImageTooSmallError(
+                    f"is {width}x{height} pixels at the coarsest scale; preset "
+                    f"{self._request.params.preset} needs {needed} on the short side",
+                    file=name,
+                    key="size",
+                    remedy="raise size or min_scale, or use a larger or less narrow picture",
+                )
+
+
+def _recipe(request: StyleRequest) -> Recipe:
+    recipe = request.params.recipe(max(request.shape))
+    if request.content is not None:
+        return recipe
+    # A texture: nothing to be faithful to, and nothing to start from.
+    return dataclasses.replace(recipe, content_weight=0.0, init="random", preserve_color="none")
+
+
+def _in_optimised_colors(
+    request: StyleRequest, recipe: Recipe
+) -> tuple[Float32Image, list[StyleImage]]:
+    """Content and styles in the colours that are optimised; shares add up to 1."""
+    total = sum(style.weight for style in request.styles)
+    styles = [dataclasses.replace(style, weight=style.weight / total) for style in request.styles]
+    content = request.content
+    if content is None:
+        # Its loss weighs nothing, so any picture does.
+        return np.full((*request.shape, 3), 0.5, np.float32), styles
+    if recipe.preserve_color == "none":
+        return content, styles
+    by_color = recipe.preserve_color == "match"
+    recolour = palette.match_colors if by_color else palette.match_luminance
+    styles = [dataclasses.replace(style, rgb=recolour(style.rgb, content)) for style in styles]
+    return content if by_color else palette.grey(content), styles
