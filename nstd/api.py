@@ -16,7 +16,10 @@ from nstd.errors import ImageError
 from nstd.params import StyleParams
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nstd.domain import Float32Image, StyleResult
+    from nstd.engine.checkpoint import Checkpoint
     from nstd.engine.device import Precision
     from nstd.engine.engine import Engine
     from nstd.engine.transfer import Transfer
@@ -26,12 +29,14 @@ Source: TypeAlias = "str | Path | Float32Image"
 _CHANNELS = 3
 
 
-def stylize(content: Source, style: Source, params: StyleParams | None = None) -> StyleResult:
+def stylize(
+    content: Source | None, style: Source | Sequence[Source], params: StyleParams | None = None
+) -> StyleResult:
     """Paint `content` in the manner of `style`.
 
     Args:
-        content: a file, or float32 RGB [H, W, 3] in [0, 1].
-        style: likewise.
+        content: a file, or float32 RGB [H, W, 3] in [0, 1]; None makes a texture of the style.
+        style: likewise, or several that blend in equal shares.
         params: default: the default preset at the content's size, up to 1024 pixels.
 
     Returns:
@@ -39,23 +44,42 @@ def stylize(content: Source, style: Source, params: StyleParams | None = None) -
 
     Raises:
         ImageError: an image can't be decoded, is too large or too small, or isn't an image.
+        TooLargeError: it would take more than `params.max_memory`.
         WeightsError: the network's weights can't be had.
         NonFiniteLossError: the optimisation diverged.
     """
     return start(content, style, params).result()
 
 
-def start(content: Source, style: Source, params: StyleParams | None = None) -> Transfer:
-    """As `stylize`, but returns the transfer to iterate over, one `Iterate` at a time."""
+def start(
+    content: Source | None,
+    style: Source | Sequence[Source],
+    params: StyleParams | None = None,
+    *,
+    saving: Checkpoint | None = None,
+) -> Transfer:
+    """As `stylize`, but returns the transfer to iterate over, one `Iterate` at a time.
+
+    `Transfer.image` is the picture as it stands, `Transfer.estimate` what it will take. With
+    `saving`, a folder and an interval, the transfer leaves a checkpoint there and goes on from
+    the one that it finds.
+    """
     params = params or StyleParams()
-    pixels = _pixels(content, "content")
+    if isinstance(style, str | Path | np.ndarray):
+        style = [style]
+    pictures = [_pixels(one, "style") for one in style]
+    pixels = pictures[0] if content is None else _pixels(content, "content")
     height, width = pixels.shape[:2]
-    side = params.long_side(max(height, width))
-    wanted_width, wanted_height = resampling.fit(width, height, side)
-    if (height, width) != (wanted_height, wanted_width):
-        pixels = resampling.resize(pixels, (wanted_height, wanted_width))
-    styles = (StyleImage(_pixels(style, "style")),)
-    return engine().transfer(StyleRequest(pixels, styles, params))
+    width, height = resampling.fit(width, height, params.long_side(max(height, width)))
+    if content is not None and pixels.shape[:2] != (height, width):
+        pixels = resampling.resize(pixels, (height, width))
+    request = StyleRequest(
+        None if content is None else pixels,
+        tuple(StyleImage(rgb) for rgb in pictures),
+        params,
+        texture_shape=(height, width),
+    )
+    return engine().transfer(request, saving)
 
 
 @functools.cache

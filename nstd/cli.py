@@ -64,15 +64,17 @@ def _options(
 @app.command()
 def stylize(
     *,
-    content: Annotated[Path, typer.Argument(help="Content image.")],
+    content: Annotated[
+        Path, typer.Argument(help="Content image; `none` makes a texture of the styles.")
+    ],
     styles: Annotated[
         list[Path], typer.Argument(metavar="STYLE...", help="Style images; several blend.")
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="OUT", help="Result: .png .jpg .webp .tiff.")
     ],
-    preset: Annotated[str | None, typer.Option(help="draft, fast or classic.")] = None,
-    size: Annotated[int | None, typer.Option(help="Long side in pixels.")] = None,
+    preset: Annotated[str | None, typer.Option(help="draft, fast, quality or classic.")] = None,
+    size: Annotated[str | None, typer.Option(help="Long side in pixels, or `original`.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Any parameter; may be repeated."),
@@ -83,8 +85,10 @@ def stylize(
     from nstd import single  # noqa: PLC0415 - see the module's docstring
 
     values = _settings(settings or [])
-    values |= {key: value for key, value in (("preset", preset), ("size", size)) if value}
-    facts = single.stylize(content, styles, output, values)
+    values |= {"preset": preset} if preset else {}
+    values |= _settings([f"size={size}"]) if size else {}
+    picture = None if str(content) == "none" else content
+    facts = single.stylize(picture, styles, output, values)
     if as_json:
         import json  # noqa: PLC0415
 
@@ -116,6 +120,27 @@ def demo(
 
     result = demonstration.run(root)
     typer.echo(f"picture:  {result.picture}\nmanifest: {result.manifest}")
+
+
+@app.command()
+def bench(
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="256 pixels only.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="JSON on stdout; the table goes to stderr.")
+    ] = False,
+) -> None:
+    """Measure this machine: iterations, drafts, new sizes, and what pictures will take."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from nstd import bench as measuring  # noqa: PLC0415
+
+    report = measuring.run(quick=quick)
+    Console(stderr=as_json).print(measuring.tables(report))
+    if as_json:
+        import json  # noqa: PLC0415
+
+        typer.echo(json.dumps(report.plain(), indent=2))
 
 
 @weights_app.command()

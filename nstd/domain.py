@@ -46,20 +46,20 @@ class Candidate:
         path: the sidecar in the inbox.
         folder: its folder, relative to the inbox ("." for the inbox itself).
         sidecar: what it says.
-        content: the content image in the inbox.
+        content: the content image in the inbox; None for a texture.
         styles: the style images in the inbox, in the sidecar's order.
     """
 
     path: Path
     folder: Path
     sidecar: Sidecar
-    content: Path
+    content: Path | None
     styles: tuple[Path, ...]
 
     @property
     def images(self) -> tuple[Path, ...]:
         """Every image once, content first."""
-        return tuple(dict.fromkeys((self.content, *self.styles)))
+        return tuple(path for path in dict.fromkeys((self.content, *self.styles)) if path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +86,15 @@ class Claim:
     job_id: str
     candidate: Candidate
     token: Path
-    content: ClaimedFile
+    content: ClaimedFile | None
     styles: tuple[ClaimedFile, ...]
     claimed_at: float
     queued_seconds: float
+
+    @property
+    def images(self) -> tuple[ClaimedFile, ...]:
+        """Every input once, content first."""
+        return tuple(image for image in dict.fromkeys((self.content, *self.styles)) if image)
 
     @property
     def name(self) -> str:
@@ -117,7 +122,7 @@ class Job:
     job_id: str
     name: str
     work: Path
-    content: WeightedFile
+    content: WeightedFile | None
     styles: tuple[WeightedFile, ...]
     params: StyleParams
 
@@ -237,7 +242,9 @@ class StyleResult:
 class Rendered:
     """The worker's answer: the encoded result in the job's work folder, and its facts.
 
-    `facts` is what the manifest says of the engine's work; plain JSON values.
+    Attributes:
+        facts: what the manifest says of the engine's work; plain JSON values.
+        snapshots: encoded intermediate pictures, named by their iteration.
     """
 
     path: Path
@@ -245,6 +252,7 @@ class Rendered:
     width: int
     height: int
     facts: Mapping[str, Any]
+    snapshots: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

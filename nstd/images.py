@@ -111,12 +111,14 @@ class Picture:
         alpha: [H, W] float32 in [0, 1], not multiplied into rgb; None where all is opaque.
         header: what the file said; its size is that before any reduction.
         notes: what a user may want to know about how the file was read.
+        exif: its EXIF block but for orientation, which has been applied, and thumbnail.
     """
 
     rgb: FloatArray
     alpha: FloatArray | None
     header: ImageHeader
     notes: tuple[str, ...] = ()
+    exif: bytes = b""
 
 
 def read_header(path: Path, *, limits: ImageLimits, name: str | None = None) -> ImageHeader:
@@ -170,6 +172,7 @@ def load(
         image.load()
         orientation = _orientation(image)
         header = _header(image, stored_size, orientation)
+        exif = _metadata(image)
         pixels = color.plain(image, name)
     if pixels.size != size:
         # Beside an edge of alpha, Lanczos would overshoot in colour but be clipped in alpha, which
@@ -188,7 +191,7 @@ def load(
         rgb = color.fill_hidden(rgb, alpha)
     frames_note = "only the first of its frames or pages is used" if header.frames > 1 else None
     notes = tuple(note for note in (frames_note, profile_note) if note)
-    return Picture(rgb, alpha, header, notes)
+    return Picture(rgb, alpha, header, notes, exif)
 
 
 @contextlib.contextmanager
@@ -312,6 +315,17 @@ def _orientation(image: ImageFile.ImageFile) -> int:
     except _DECODER_ERRORS:
         return 1  # a damaged EXIF block is no reason to refuse the pixels
     return value if value in _TURNS else 1
+
+
+def _metadata(image: ImageFile.ImageFile) -> bytes:
+    """Return the EXIF block to hand on, empty if there is none or it is damaged."""
+    try:
+        exif = Image.Image.getexif(image)
+        exif.pop(ExifTags.Base.Orientation, None)
+        # The marker is JPEG's; the block itself is the same in every format.
+        return exif.tobytes().removeprefix(b"Exif\0\0") if exif else b""
+    except _DECODER_ERRORS:
+        return b""
 
 
 def _reduced_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:

@@ -32,7 +32,7 @@ def manifest(
         "job_id": claim.job_id,
         "name": claim.name,
         "attempt": attempt,
-        "content": _input(claim.content),
+        "content": _input(claim.content) if claim.content else None,
         "styles": [
             {**_input(style), "weight": weight}
             for style, (_, weight) in zip(

@@ -175,6 +175,13 @@ class StyleParams(BaseModel):
         description="Gibibytes that the estimate may reach before the job is refused. "
         "Default: none.",
     )
+    snapshots: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description="Leave a JPEG of the picture every so many iterations in `NAME.snapshots`. "
+        "Default: none.",
+    )
     seed: int = Field(
         default=0, ge=0, le=2**31 - 1, description="Of the random start; the rest uses no chance."
     )

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 import nstd
 from nstd import encoding, images, resampling
 from nstd.domain import Rendered, StyleImage, StyleRequest
-from nstd.spool.files import fsync, sha256
+from nstd.spool.files import fsync, sha256, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from nstd.domain import Float32Image, Iterate, Job, Losses, StyleResult
+    from nstd.domain import Float32Image, Iterate, Job, StyleResult, WeightedFile
     from nstd.engine.engine import Engine
-    from nstd.images import ImageLimits
+    from nstd.engine.estimate import Estimate
+    from nstd.images import ImageLimits, Picture
 
 
 class Rendering:
@@ -40,44 +42,51 @@ class Rendering:
         self._started = time.perf_counter()
         self._job = job
         self._engine = engine
-        header = images.read_header(job.content.path, limits=limits, name=job.content.name)
-        side = job.params.long_side(max(header.width, header.height))
-        content = images.load(job.content.path, limits=limits, name=job.content.name, max_side=side)
-        width, height = resampling.fit(header.width, header.height, side)
-        self._alpha = None if content.alpha is None else _at(content.alpha, width, height)
-        styles = [
-            (images.load(style.path, limits=limits, name=style.name, max_side=side), style)
-            for style in job.styles
-        ]
-        self._notes = (*content.notes, *(note for picture, _ in styles for note in picture.notes))
-        request = StyleRequest(
-            _at(content.rgb, width, height),
-            tuple(StyleImage(picture.rgb, style.weight, style.name) for picture, style in styles),
-            job.params,
-            job.content.name,
-        )
-        self._transfer = engine.transfer(request)
+        self._limits = limits
+        self._alpha: Float32Image | None = None
+        self._exif = b""
+        self._notes: list[str] = []
+        self._snapshots: list[Path] = []
+        self._transfer = engine.transfer(self._request())
         self._loaded = time.perf_counter()
 
+    @property
+    def estimate(self) -> Estimate:
+        """What the transfer is likely to take."""
+        return self._transfer.estimate
+
     def __iter__(self) -> Iterator[Iterate]:
-        """The iterates that are still to come."""
-        return iter(self._transfer)
+        """The iterates that are still to come; leaves snapshots as they pass."""
+        every = self._job.params.snapshots
+        for iterate in self._transfer:
+            yield iterate
+            if every and (iterate.iteration + 1) % every == 0:
+                self._leave_snapshot(iterate.iteration + 1)
 
     def finish(self) -> Rendered:
         """Encode the result into the job's work folder.
 
         Raises:
             NonFiniteLossError: see `Transfer.result`.
-            OSError: the work folder can't be written.
+            CannotWriteError: the work folder refuses.
         """
+        for _ in self:
+            pass
         result = self._transfer.result()
         transferred = time.perf_counter()
         params = self._job.params
         path = self._job.work / f"result{encoding.EXTENSIONS[params.format]}"
-        encoding.encode(
-            result.image, path, format=params.format, quality=params.quality, alpha=self._alpha
-        )
-        fsync(path)
+        with writing(path):
+            encoding.encode(
+                result.image,
+                path,
+                format=params.format,
+                quality=params.quality,
+                alpha=self._alpha,
+                depth=params.depth,
+                exif=self._exif if params.keep_metadata else b"",
+            )
+            fsync(path)
         digest = sha256(path)
         seconds = {
             "load": self._loaded - self._started,
@@ -85,7 +94,45 @@ class Rendering:
             "encode": time.perf_counter() - transferred,
         }
         height, width = result.image.shape[:2]
-        return Rendered(path, digest, width, height, self._facts(result, seconds))
+        facts = self._facts(result, seconds)
+        return Rendered(path, digest, width, height, facts, tuple(self._snapshots))
+
+    def _request(self) -> StyleRequest:
+        """The job's images, decoded at the sizes that are needed."""
+        job, limits = self._job, self._limits
+        sized = job.content or job.styles[0]  # a texture takes the style's shape
+        header = images.read_header(sized.path, limits=limits, name=sized.name)
+        side = job.params.long_side(max(header.width, header.height))
+        width, height = resampling.fit(header.width, header.height, side)
+        content = self._load(job.content, side) if job.content else None
+        if content is not None:
+            self._alpha = None if content.alpha is None else _at(content.alpha, width, height)
+            self._exif = content.exif
+        # Never enlarged, so a style is needed no larger than the largest scale shows it.
+        style_side = max(1, round(side * job.params.style_scale))
+        return StyleRequest(
+            None if content is None else _at(content.rgb, width, height),
+            tuple(
+                StyleImage(self._load(style, style_side).rgb, style.weight, style.name)
+                for style in job.styles
+            ),
+            job.params,
+            sized.name,
+            (height, width),
+        )
+
+    def _load(self, file: WeightedFile, side: int) -> Picture:
+        picture = images.load(file.path, limits=self._limits, name=file.name, max_side=side)
+        self._notes += [f"{file.name}: {note}" for note in picture.notes]
+        return picture
+
+    def _leave_snapshot(self, iteration: int) -> None:
+        folder = self._job.work / "snapshots"
+        path = folder / f"{iteration:06}.jpg"
+        with writing(path):
+            folder.mkdir(exist_ok=True)
+            encoding.encode(self._transfer.image, path, format="jpeg")
+        self._snapshots.append(path)
 
     def _facts(self, result: StyleResult, seconds: dict[str, float]) -> dict[str, Any]:
         """What the manifest says of the engine's work, as plain JSON values."""
@@ -101,9 +148,9 @@ class Rendering:
             "iterations": ran,
             "best_iteration": result.best_iteration,
             "kept": result.kept,
-            "scales": [dataclasses.asdict(scale) for scale in result.scales],
+            "scales": _json([dataclasses.asdict(scale) for scale in result.scales]),
             "estimate": {key: round(value, 1) for key, value in result.estimate.items()},
-            "losses": _milestones(result),
+            "losses": _json(_milestones(result)),
             "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
             "seconds_per_iteration": round(seconds["optimise"] / ran, 4) if ran else None,
             "traces": result.traces,
@@ -118,20 +165,21 @@ def _at(pixels: Float32Image, width: int, height: int) -> Float32Image:
     return resampling.resize(pixels, (height, width))
 
 
-def _milestones(result: StyleResult) -> dict[str, dict[str, float | None]] | None:
+def _milestones(result: StyleResult) -> dict[str, Any] | None:
     """Losses by term of the final scale's first iterate, of the result, and of the last iterate."""
     if result.loss is None:
         return None  # a draft
     return {
-        "initial": _plain(result.scales[-1].first),
-        "best": _plain(result.loss),
-        "final": _plain(result.trace[-1]),
+        "initial": dataclasses.asdict(result.scales[-1].first),
+        "best": dataclasses.asdict(result.loss),
+        "final": dataclasses.asdict(result.trace[-1]),
     }
 
 
-def _plain(losses: Losses) -> dict[str, float | None]:
-    """JSON has no NaN."""
-    return {
-        term: value if math.isfinite(value) else None
-        for term, value in dataclasses.asdict(losses).items()
-    }
+def _json(value: Any) -> Any:  # noqa: ANN401 - plain values
+    """The same, but None for the numbers that JSON doesn't have."""
+    if isinstance(value, dict):
+        return {key: _json(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_json(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model", bound=BaseModel)
 
+TEXTURE = "none"
 REMEDY = "correct the sidecar and move it, with its images, back to the inbox"
 
 
@@ -67,7 +68,8 @@ class Sidecar:
     """What a sidecar asks for.
 
     Attributes:
-        content: name relative to the sidecar's folder; None: found by the sidecar's own name.
+        content: name relative to the sidecar's folder; None: found by the sidecar's own name;
+            `TEXTURE`: there is none, and a texture is made of the styles alone.
         styles: (name, weight); empty: found by the sidecar's own name.
         output: stem of the result; None: the sidecar's.
         priority: higher runs first.

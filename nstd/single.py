@@ -12,18 +12,19 @@ from nstd.errors import UsageError
 from nstd.params import StyleParams
 from nstd.render import Rendering
 from nstd.spool.files import fsync, writing
+from nstd.spool.publish import SNAPSHOTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
 def stylize(
-    content: Path, styles: Sequence[Path], output: Path, values: Mapping[str, Any]
+    content: Path | None, styles: Sequence[Path], output: Path, values: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Paint one picture; the output appears complete, or not at all.
 
     Args:
-        content: the content image.
+        content: the content image; None makes a texture of the styles.
         styles: the style images; they blend in equal shares.
         output: replaced if it exists; its suffix gives the format.
         values: parameters.
@@ -50,14 +51,14 @@ def stylize(
             "stylize",
             output.stem,
             Path(work),
-            WeightedFile(content, str(content), 1.0),
+            WeightedFile(content, str(content), 1.0) if content else None,
             tuple(WeightedFile(style, str(style), 1.0) for style in styles),
             params,
         )
         with progress.IterationBar() as bar:
             bar.say("loading the network")
             rendering = Rendering(job, api.engine(), images.ImageLimits())
-            bar.say("drafting")
+            bar.say(f"drafting; about {rendering.estimate}")
             for iterate in rendering:
                 bar.show(
                     iteration=iterate.iteration,
@@ -67,6 +68,7 @@ def stylize(
                 )
             rendered = rendering.finish()
         rendered.path.replace(output)
+        _place_snapshots(rendered.snapshots, output.with_suffix(SNAPSHOTS))
         fsync(output.parent)
     return {
         "output": {
@@ -75,7 +77,15 @@ def stylize(
             "height": rendered.height,
             "sha256": rendered.sha256,
         },
-        "content": str(content),
+        "content": str(content) if content else None,
         "styles": [str(style) for style in styles],
         **rendered.facts,
     }
+
+
+def _place_snapshots(snapshots: Sequence[Path], folder: Path) -> None:
+    """Put the intermediate pictures, if any, beside the result."""
+    if snapshots:
+        folder.mkdir(exist_ok=True)
+    for snapshot in snapshots:
+        snapshot.replace(folder / snapshot.name)

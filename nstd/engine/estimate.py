@@ -24,6 +24,12 @@ class Estimate:
     seconds: float
     memory: float
 
+    def __str__(self) -> str:
+        """For people: `2 min, 1.3 GiB`."""
+        minutes = self.seconds / 60
+        time = f"{minutes:.0f} min" if minutes >= 2 else f"{self.seconds:.0f} s"  # noqa: PLR2004
+        return f"{time}, {self.memory / 2**30:.1f} GiB"
+
 
 def operations(layers: Iterable[str], height: int, width: int) -> float:
     """Floating-point operations of the convolutions in one iteration, forward and backward.

@@ -162,7 +162,7 @@ class Transfer:
                 self._notes.append(f"time_limit ended it at iteration {len(self._trace) - 1}")
                 break
             wanted = max(1, int(_SECONDS_A_CALL * len(rows) / taken))
-            count = min(wanted, max(1, end - len(self._trace)))
+            count = max(1, min(wanted, end - len(self._trace), self._until_snapshot()))
         if not finite:
             self._accept_or_fail()
         self._scales.append(
@@ -191,6 +191,11 @@ class Transfer:
             self._best[0] if self._best else None,
             seconds,
         )
+
+    def _until_snapshot(self) -> int:
+        """Iterations until the next one after which somebody wants the picture."""
+        every = self._request.params.snapshots
+        return every - len(self._trace) % every if every else self._plan.iterations
 
     def _has_settled(self) -> bool:
         """Whether this scale's loss has stopped falling, by the request's tolerance."""

@@ -59,7 +59,7 @@ def claim(candidate: Candidate, config: Config) -> Claim:
         job_id,
         candidate,
         token,
-        copies[candidate.content],
+        copies[candidate.content] if candidate.content else None,
         tuple(copies[style] for style in candidate.styles),
         now,
         max(0.0, now - before.mtime_ns / 1e9),
@@ -74,7 +74,9 @@ def job(claimed: Claim, config: Config) -> Job:
         claimed.job_id,
         claimed.name,
         layout.work(config) / claimed.job_id,
-        WeightedFile(claimed.content.copy, claimed.content.source.name, 1.0),
+        WeightedFile(claimed.content.copy, claimed.content.source.name, 1.0)
+        if claimed.content
+        else None,
         tuple(
             WeightedFile(style.copy, style.source.name, weight)
             for style, weight in zip(claimed.styles, weights, strict=True)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Leaves room for a suffix and for `.reason.json` within the 255 bytes of a file name.
 _STEM_BYTES = 200
+SNAPSHOTS = ".snapshots"
 
 
 def publish(
@@ -47,6 +48,7 @@ def publish(
             _copy_verified(rendered, temporary)
             stem = short_stem(claim.candidate.sidecar.output or claim.candidate.path.stem)
             path = _place_result(temporary, folder, stem, rendered.path.suffix)
+            _place_snapshots(rendered, path.with_suffix(SNAPSHOTS))
             output = {
                 "name": path.name,
                 "width": rendered.width,
@@ -80,6 +82,15 @@ def _copy_verified(rendered: Rendered, temporary: Path) -> None:
             file=str(temporary.parent),
             remedy="check the disk",
         )
+
+
+def _place_snapshots(rendered: Rendered, folder: Path) -> None:
+    """Put the intermediate pictures, if any, in a folder beside the result."""
+    if not rendered.snapshots:
+        return
+    folder.mkdir(exist_ok=True)
+    for snapshot in rendered.snapshots:
+        files.copy(snapshot, folder / snapshot.name)
 
 
 def _place_result(temporary: Path, folder: Path, stem: str, suffix: str) -> Path:

@@ -42,9 +42,7 @@ class Belongings:
     def of_claim(cls, claim: Claim) -> Belongings:
         """A claimed job's files, but for images that have changed since: those are new inputs."""
         unchanged = tuple(
-            image.source
-            for image in dict.fromkeys((claim.content, *claim.styles))
-            if files.identity(image.source) == image.identity
+            image.source for image in claim.images if files.identity(image.source) == image.identity
         )
         candidate = claim.candidate
         return cls(claim.job_id, claim.token, unchanged, candidate.path.parent, candidate.folder)

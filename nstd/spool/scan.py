@@ -170,10 +170,11 @@ class Scanner:
             raise _NotYetError("the sidecar is empty")
         parsed = self._parse(path)
         content, styles = self._locate(path, parsed)
-        for image in dict.fromkeys((content, *styles)):
+        candidate = Candidate(path, folder, parsed, content, styles)
+        for image in candidate.images:
             self._check_image(image, path)
         self._missing_since.pop(path, None)
-        return Candidate(path, folder, parsed, content, styles)
+        return candidate
 
     def _settled(self, path: Path) -> FileIdentity:
         """The file's identity, unchanged for long enough."""
@@ -204,13 +205,13 @@ class Scanner:
             )
         return sidecar.parse(data, file=path.name, defaults=self._config.defaults)
 
-    def _locate(self, path: Path, parsed: Sidecar) -> tuple[Path, tuple[Path, ...]]:
+    def _locate(self, path: Path, parsed: Sidecar) -> tuple[Path | None, tuple[Path, ...]]:
         """Content and styles: named by the sidecar, else found by its own name."""
-        content = (
-            path.with_name(parsed.content)
-            if parsed.content
-            else self._found_by_stem(path, "content", path.stem)
-        )
+        content: Path | None = None
+        if parsed.content is None:
+            content = self._found_by_stem(path, "content", path.stem)
+        elif parsed.content != sidecar.TEXTURE:
+            content = path.with_name(parsed.content)
         styles = tuple(path.with_name(name) for name, _ in parsed.styles) or (
             self._found_by_stem(path, "style", f"{path.stem}.style"),
         )

@@ -14,7 +14,7 @@ from engine_nan import NanEngine
 from nstd.domain import StyleImage, StyleRequest
 from nstd.engine.descent import Schedule, State
 from nstd.engine.objective import Objective, Structure, Targets, Weights
-from nstd.errors import ImageTooSmallError, NonFiniteLossError
+from nstd.errors import ImageTooSmallError, NonFiniteLossError, TooLargeError
 from nstd.params import StyleParams
 
 if TYPE_CHECKING:
@@ -237,3 +237,185 @@ def test_bfloat16_follows_float32(engine: Engine, build_engine: Callable[[str], 
     rough = build_engine("bfloat16").transfer(wanted).result()
     assert rough.precision == "bfloat16"
     assert rough.trace[-1].total == pytest.approx(exact.trace[-1].total, rel=0.05)
+
+
+def test_scales_lead_from_coarse_to_fine(engine: Engine) -> None:
+    """Each scale has its size and iterations; the last is the result's, exactly."""
+    wanted = request(61, 43, preset="quality", iterations=3, min_scale=32)
+    result = engine.transfer(wanted).result()
+    assert [(scale.width, scale.height) for scale in result.scales] == [(43, 30), (61, 43)]
+    assert result.scales[-1].iterations == 3
+    assert sum(scale.iterations for scale in result.scales) == len(result.trace)
+    assert result.image.shape == (43, 61, 3)
+
+
+def test_the_kept_picture_is_the_one_asked_for(engine: Engine) -> None:
+    """Best, average and last differ, and their losses are those of the pictures returned."""
+    images = {}
+    for keep in ("best", "average", "last"):
+        wanted = request(preset="fast", iterations=8, keep=keep, average_decay=0.8)
+        result = engine.transfer(wanted).result()
+        assert result.kept == keep
+        assert result.loss is not None
+        assert total_loss(engine, wanted, result.image) == pytest.approx(
+            result.loss.total, rel=1e-3
+        )
+        images[keep] = result.image
+    assert not np.allclose(images["best"], images["average"])
+    assert not np.allclose(images["last"], images["average"])
+
+
+def test_the_lower_of_best_and_average_is_kept(engine: Engine) -> None:
+    """`lower` has the lower loss of the two."""
+    losses = {}
+    for keep in ("best", "average", "lower"):
+        result = engine.transfer(
+            request(preset="fast", iterations=12, keep=keep, average_decay=0.5)
+        ).result()
+        assert result.loss is not None
+        losses[keep] = result.loss.total
+    assert losses["lower"] == pytest.approx(min(losses["best"], losses["average"]), rel=1e-4)
+
+
+def test_a_time_limit_ends_early_at_the_full_size(engine: Engine) -> None:
+    """However short, one iteration is run, and the result has the size asked for."""
+    wanted = request(96, 80, preset="quality", min_scale=32, time_limit=1e-6)
+    result = engine.transfer(wanted).result()
+    assert len(result.trace) == 1
+    assert result.image.shape == (80, 96, 3)
+    assert result.image.max() <= 1
+    assert result.notes == ("time_limit ended it at iteration 0",)
+
+
+def test_tolerance_ends_a_scale_that_has_settled(engine: Engine) -> None:
+    """A loss that hardly falls is not worth more iterations."""
+    wanted = request(preset="fast", iterations=300, learning_rate=1e-5, tolerance=0.05)
+    result = engine.transfer(wanted).result()
+    assert 20 < len(result.trace) < 300
+
+
+def test_a_texture_needs_no_content(engine: Engine) -> None:
+    """The result has the shape asked for, and no content loss."""
+    wanted = StyleRequest(
+        None,
+        (StyleImage(picture(40, 40, 1)),),
+        StyleParams(preset="fast", iterations=25),
+        texture_shape=(32, 48),
+    )
+    result = engine.transfer(wanted).result()
+    assert result.image.shape == (32, 48, 3)
+    assert {losses.content for losses in result.trace} == {0.0}
+    assert result.loss is not None
+    assert result.loss.style < 0.5 * result.trace[0].style
+
+
+def test_the_seed_determines_a_random_start(engine: Engine) -> None:
+    """The same seed gives the same picture, another seed another."""
+    pictures = [
+        engine.transfer(request(preset="fast", init="random", iterations=2, seed=seed))
+        .result()
+        .image
+        for seed in (1, 1, 2)
+    ]
+    assert np.allclose(pictures[0], pictures[1], atol=1e-5)
+    assert not np.allclose(pictures[0], pictures[2], atol=0.05)
+
+
+def test_strength_moves_style_against_content(engine: Engine) -> None:
+    """More strength ends with less style loss and more content loss, in every preset."""
+    for preset in ("fast", "classic"):
+        weak, strong = (
+            engine.transfer(request(preset=preset, iterations=25, strength=strength)).result()
+            for strength in (0.1, 10)
+        )
+        assert weak.loss is not None
+        assert strong.loss is not None
+        assert strong.loss.style < weak.loss.style
+        # The content's weight is divided by the strength; undone here, the loss itself is larger.
+        assert strong.loss.content * 10 > weak.loss.content / 10
+
+
+@pytest.mark.parametrize("preserve", ["luminance", "match"])
+def test_colours_are_preserved(engine: Engine, preserve: str) -> None:
+    """A grey content in a red style stays nearer to grey than without."""
+    grey = np.repeat(picture(48, 48)[..., :1], 3, axis=2)
+    red = (picture(48, 48, 1) * [1, 0.1, 0.1]).astype(np.float32)
+    kept, taken = (
+        engine.transfer(
+            StyleRequest(
+                grey,
+                (StyleImage(red),),
+                StyleParams(preset="fast", iterations=20, preserve_color=mode),
+            )
+        ).result()
+        for mode in (preserve, "none")
+    )
+    saturation = [
+        float((image.max(2) - image.min(2)).mean()) for image in (kept.image, taken.image)
+    ]
+    assert saturation[0] < 0.4 * saturation[1]
+
+
+def test_layers_and_pooling_can_be_chosen(engine: Engine) -> None:
+    """Other layers, their weights and average pooling are used as asked."""
+    wanted = request(
+        preset="classic",
+        iterations=2,
+        content_layers={"block3_conv2": 1.0},
+        style_layers={"block1_conv2": 3.0, "block2_conv2": 1.0},
+        pooling="average",
+        style_loss="w2",
+    )
+    result = engine.transfer(wanted).result()
+    assert result.recipe["style_layers"] == {"block1_conv2": 0.75, "block2_conv2": 0.25}
+    assert result.recipe["pooling"] == "average"
+    assert result.trace[0].style > 0
+
+
+def test_style_scale_looks_at_the_style_at_another_size(engine: Engine) -> None:
+    """A style shown half as large is another target."""
+    style = StyleImage(picture(96, 96, 1))
+    first = [
+        engine.transfer(
+            StyleRequest(
+                picture(48, 48),
+                (style,),
+                StyleParams(preset="classic", iterations=1, style_scale=scale),
+            )
+        )
+        .result()
+        .trace[0]
+        .style
+        for scale in (0.5, 1.0, 2.0)
+    ]
+    assert len({round(value, 6) for value in first}) == 3
+
+
+def test_max_memory_refuses_before_anything_is_computed(engine: Engine) -> None:
+    """The message has the estimate, the limit and the key."""
+    with pytest.raises(TooLargeError, match=r"48x40 pixels would take .* max_memory: 0.01"):
+        engine.transfer(request(max_memory=0.01))
+
+
+def test_a_transfer_knows_what_it_will_take(engine: Engine) -> None:
+    """More iterations take longer, larger pictures more memory."""
+    small = engine.transfer(request(preset="fast", iterations=10)).estimate
+    long = engine.transfer(request(preset="fast", iterations=100)).estimate
+    large = engine.transfer(request(480, 400, preset="fast", iterations=10)).estimate
+    assert long.seconds > 5 * small.seconds
+    assert large.memory > small.memory
+
+
+def test_the_picture_can_be_watched(engine: Engine) -> None:
+    """At any time the transfer has a picture, at the present scale's size."""
+    transfer = engine.transfer(request(48, 40, preset="quality", iterations=2, min_scale=32))
+    assert transfer.image.shape == (40, 48, 3)
+    sizes = {transfer.image.shape[:2] for _ in transfer}
+    assert sizes == {(28, 34), (40, 48)}
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (2000, 10)])
+def test_extreme_shapes_are_refused_clearly(engine: Engine, width: int, height: int) -> None:
+    """One pixel, or a strip: the message says what is needed."""
+    with pytest.raises(ImageTooSmallError, match="needs 16 on the short side"):
+        engine.transfer(request(width, height))

@@ -1,0 +1,72 @@
+"""A transfer that survives its process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from conftest import picture
+
+from nstd.domain import StyleImage, StyleRequest
+from nstd.engine.checkpoint import Checkpoint
+from nstd.params import StyleParams
+
+if TYPE_CHECKING:
+    from nstd.engine.engine import Engine
+
+
+def request(**params: Any) -> StyleRequest:
+    """Ask for a small transfer over two scales."""
+    settings: dict[str, Any] = {"preset": "quality", "iterations": 4, "min_scale": 34, **params}
+    style = StyleImage(picture(48, 48, 1))
+    return StyleRequest(picture(48, 48), (style,), StyleParams(**settings))
+
+
+@pytest.mark.parametrize("stop_after", [1, 5, 12, 15])
+def test_resumed_equals_uninterrupted(engine: Engine, tmp_path: Path, stop_after: int) -> None:
+    """Wherever it is cut off, in whichever scale, the result and its trace are the same."""
+    wanted = request()
+    whole = engine.transfer(wanted).result()
+    assert len(whole.scales) == 2
+    saving = Checkpoint(tmp_path, every_seconds=0.0)
+    for iterate in engine.transfer(wanted, saving):
+        if iterate.iteration + 1 == min(stop_after, len(whole.trace) - 1):
+            break
+    resumed = engine.transfer(wanted, saving)
+    result = resumed.result()
+    if stop_after > 1:
+        assert any("resumed after iteration" in note for note in result.notes)
+    assert np.allclose(result.image, whole.image, atol=1e-5)
+    assert len(result.trace) == len(whole.trace)
+    assert result.best_iteration == whole.best_iteration
+    assert result.trace[-1].total == pytest.approx(whole.trace[-1].total, rel=1e-4)
+
+
+def test_another_request_does_not_resume(engine: Engine, tmp_path: Path) -> None:
+    """Different settings or pictures start afresh, whatever lies in the folder."""
+    saving = Checkpoint(tmp_path, every_seconds=0.0)
+    engine.transfer(request(), saving).result()
+    for other in (request(learning_rate=0.01), request(iterations=5)):
+        notes = engine.transfer(other, saving).result().notes
+        assert not any("resumed" in note for note in notes)
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no zip", None])
+def test_a_damaged_checkpoint_starts_afresh(
+    engine: Engine, tmp_path: Path, damage: bytes | None
+) -> None:
+    """Losing time is better than losing the job."""
+    saving = Checkpoint(tmp_path, every_seconds=0.0)
+    engine.transfer(request(), saving).result()
+    data = saving.path.read_bytes()
+    saving.path.write_bytes(data[: len(data) // 2] if damage is None else damage)
+    result = engine.transfer(request(), saving).result()
+    assert result.notes == ()
+
+
+def test_a_checkpoint_is_replaced_whole(engine: Engine, tmp_path: Path) -> None:
+    """One file, no temporary one beside it."""
+    engine.transfer(request(), Checkpoint(tmp_path, every_seconds=0.0)).result()
+    assert [path.name for path in Path(tmp_path).iterdir()] == ["checkpoint.npz"]

@@ -1,0 +1,48 @@
+"""What a transfer will take."""
+
+from __future__ import annotations
+
+import pytest
+
+from nstd.engine.estimate import Estimate, activation_bytes, estimate, operations
+
+
+def test_operations_of_the_first_layer() -> None:
+    """3x3 kernels from 3 to 64 channels at every pixel: a multiply-add each, there and back."""
+    assert operations(["block1_conv1"], 10, 20) == 2 * 2 * (9 * 3 * 64) * 200
+
+
+def test_operations_go_down_to_the_deepest_layer() -> None:
+    """The second block works on half the size, and counts what lies above it."""
+    second = 2 * 2 * 9 * (3 * 64 + 64 * 64) * 256 + 2 * 2 * 9 * 64 * 128 * 64
+    assert operations(["block2_conv1", "block1_conv1"], 16, 16) == second
+
+
+def test_operations_grow_with_the_pixels() -> None:
+    """Four times the pixels, four times the work."""
+    layers = ["block5_conv1"]
+    assert operations(layers, 512, 512) == 4 * operations(layers, 256, 256)
+
+
+def test_activation_bytes() -> None:
+    """64 channels of the first layer, at the size of a value."""
+    assert activation_bytes(["block1_conv1"], 10, 10, 2) == 64 * 100 * 2
+
+
+def test_seconds_add_up_over_scales_and_memory_is_the_largest() -> None:
+    """Time is spent at every scale, memory is needed for one at a time."""
+    layers = ["block1_conv2"]
+    stages = [(64, 64, 10), (128, 128, 5)]
+    found = estimate(layers, stages, speed=1e9, value_bytes=4)
+    work = 10 * operations(layers, 64, 64) + 5 * operations(layers, 128, 128)
+    assert found.seconds == pytest.approx(work / 1e9)
+    largest = estimate(layers, stages[1:], speed=1e9, value_bytes=4)
+    assert found.memory == largest.memory
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(7.2, "7 s, 1.0 GiB"), (119, "119 s, 1.0 GiB"), (150, "2 min, 1.0 GiB")]
+)
+def test_estimates_are_readable(seconds: float, text: str) -> None:
+    """Seconds for the short ones, minutes for the long."""
+    assert str(Estimate(seconds, 2**30)) == text
