@@ -31,8 +31,9 @@ RECIPES = """
 ## What the presets are
 
 | | {names} |
-|---|{rules}|
+|---{rules}|
 """
+_RULES = "|---" * len(PRESETS)
 BOUNDS = {
     Ge: ("ge", "from {}"),
     Gt: ("gt", "above {}"),
@@ -83,15 +84,12 @@ def document() -> str:
     for name, field in StyleParams.model_fields.items():
         default = "" if field.default is None else f"`{str(field.default).lower()}`"
         lines.append(f"| `{name}` | {default} | {values(field)} | {field.description} |\n")
-    lines.append(
-        RECIPES.format(
-            names=" | ".join(f"`{name}`" for name in PRESETS), rules="---|" * len(PRESETS)
-        )[:-2]
-        + "\n"
-    )
+    lines.append(RECIPES.format(names=" | ".join(map("`{}`".format, PRESETS)), rules=_RULES))
     recipes = [recipe.plain() for recipe in PRESETS.values()]
-    for key in recipes[0]:
-        lines.append(f"| {key} | " + " | ".join(cell(recipe[key]) for recipe in recipes) + " |\n")
+    lines += [
+        f"| {key} | " + " | ".join(cell(recipe[key]) for recipe in recipes) + " |\n"
+        for key in recipes[0]
+    ]
     return "".join(lines)
 
 

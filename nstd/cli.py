@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,6 +40,8 @@ ConfigOption = Annotated[
 
 def main() -> None:
     """Run the command line; the one place that turns errors into exit codes."""
+    if sys.stderr is None:  # closed by whoever started us
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for good
     try:
         app()
     except NstdError as error:
@@ -84,9 +88,11 @@ def stylize(
     """Paint CONTENT in the manner of STYLE, in this process."""
     from nstd import single  # noqa: PLC0415 - see the module's docstring
 
+    signal.signal(signal.SIGTERM, _interrupt)
+
     values = _settings(settings or [])
-    values |= {"preset": preset} if preset else {}
-    values |= _settings([f"size={size}"]) if size else {}
+    values |= {} if preset is None else {"preset": preset}
+    values |= {} if size is None else _settings([f"size={size}"])
     picture = None if str(content) == "none" else content
     facts = single.stylize(picture, styles, output, values)
     if as_json:
@@ -187,20 +193,27 @@ def _serve(root: Path | None, config_file: Path | None, *, drain: bool) -> int:
 
     config = _config(root, config_file)
     telemetry.set_up(config.log)
-    with progress.DownloadBar() as bar:
-        path = weights.resolve(config.weights, progress=bar)
-    return Daemon(config, path, drain=drain).run()
+    try:
+        with progress.DownloadBar() as bar:
+            path = weights.resolve(config.weights, progress=bar)
+        return Daemon(config, path, drain=drain).run()
+    except NstdError as error:
+        telemetry.fatal(error)
+        return error.exit_code
+
+
+def _interrupt(*_: object) -> None:
+    """End as Ctrl-C does, temporary files and all."""
+    raise KeyboardInterrupt
 
 
 def _config(root: Path | None, config_file: Path | None) -> Config:
     """The configuration that the options name; $NSTD_CONFIG and /etc stand in for none."""
-    import os  # noqa: PLC0415
-
     from nstd import config  # noqa: PLC0415
 
     if root and config_file:
         raise UsageError("--root and --config exclude each other", remedy="give one of them")
-    if root:
+    if root and root != Path():
         found = config.Config(root=root)
         config.refuse_loops(found)
         return found

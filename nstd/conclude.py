@@ -39,12 +39,14 @@ class Run:
         since: monotonic seconds at which its present stage began.
         seconds: of the stages that are over.
         attempt: how often a worker has been given it.
+        not_before: monotonic seconds before which ending it isn't tried again.
     """
 
     claim: Claim
     since: float
     seconds: dict[str, float]
     attempt: int = 0
+    not_before: float = 0.0
     outcome: Rendered | Failure | None = None
     published: Published | None = None
 

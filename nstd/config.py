@@ -17,7 +17,14 @@ MEBIBYTE = 2**20
 
 def _as_path(value: Any) -> Any:  # noqa: ANN401 - whatever stood in the file
     """YAML knows no paths: a word is one. Anything else is left for pydantic to refuse."""
-    return Path(value).expanduser() if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    if not value or "\0" in value:
+        raise ValueError("must be a path")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise ValueError("names a user that doesn't exist") from error
 
 
 FolderPath = Annotated[Path, BeforeValidator(_as_path)]

@@ -26,6 +26,7 @@ from nstd.errors import (
     InputChangedError,
     InputError,
     NstdError,
+    UntouchableError,
     WorkerDiedError,
 )
 from nstd.spool import claim as claiming
@@ -86,9 +87,11 @@ class Daemon:
         self._held_until = 0.0
         self._nothing_left = False
         self._said_waiting: dict[Path, str] = {}
+        self._complaints: dict[Path, str] = {}
         self._signals_received: list[int] = []
         self._stop_at: float | None = None
         self._exit_code = 0
+        self._incomplete = False
 
     def run(self) -> int:
         """Run until stopped or drained.
@@ -115,7 +118,9 @@ class Daemon:
                     self._step()
             finally:
                 self._shut_down()
-        return self._exit_code if self._drain else 0
+        if not self._drain:
+            return 0
+        return self._exit_code or (_INCOMPLETE if self._incomplete else 0)
 
     def _is_over(self) -> bool:
         if self._stop_at is not None:
@@ -157,6 +162,9 @@ class Daemon:
         _log.warning(telemetry.DAEMON_HELD, reason=reason, seconds=self._config.rescan_seconds)
         self._held_until = time.monotonic() + self._config.rescan_seconds
         self._next_scan = max(self._next_scan, self._held_until)
+        if self._drain:  # whoever waits for the end should hear of it
+            self._exit_code = CannotWriteError.exit_code
+            self._stop_at = time.monotonic()
 
     def _is_held(self) -> bool:
         return time.monotonic() < self._held_until
@@ -175,19 +183,24 @@ class Daemon:
         self._say_waiting(
             {found.path: found.reason for found in scan.waiting if not found.settling}
         )
+        for candidate in scan.ready:
+            if len(self._queue) + bool(self._running) >= _CLAIMS:
+                break
+            self._claim(candidate)
         for rejection in scan.rejected:
             self._reject(rejection)
-        room = _CLAIMS - len(self._queue) - bool(self._running)
-        for candidate in scan.ready[:room]:
-            self._claim(candidate)
-        self._nothing_left = not (scan.ready or scan.rejected or scan.settling)
-        if self._drain and self._nothing_left and scan.waiting:
-            self._exit_code = self._exit_code or _INCOMPLETE
+        met = {ready.path for ready in scan.ready} | {bad.path for bad in scan.rejected}
+        self._complaints = {path: why for path, why in self._complaints.items() if path in met}
+        self._nothing_left = not (met - self._complaints.keys() or scan.settling)
+        self._incomplete = bool(scan.waiting or self._complaints)
 
     def _claim(self, candidate: Candidate) -> None:
         started = time.monotonic()
         try:
             claim = claiming.claim(candidate, self._config)
+        except UntouchableError as error:
+            self._complain(candidate.path, str(error))
+            return
         except InputChangedError as error:
             _log.info(telemetry.JOB_RELEASED, name=candidate.path.name, reason=str(error))
             return
@@ -203,13 +216,24 @@ class Daemon:
 
     def _reject(self, rejection: Rejection) -> None:
         wanted = self._scanner.wanted_images(besides=rejection.path) | self._claimed_images()
-        reject(rejection, self._config, wanted=wanted)
-        self._exit_code = _FAILED
+        try:
+            reject(rejection, self._config, wanted=wanted)
+        except CannotWriteError as error:
+            # It stays where it is and is met again by the next scan; the others go on.
+            self._complain(rejection.path, str(error))
+            return
+        self._exit_code = self._exit_code or _FAILED
 
     def _claimed_images(self) -> set[Path]:
         """Images of the jobs that have not ended."""
         runs = [*self._queue, *([self._running] if self._running else [])]
         return {image for run in runs for image in run.claim.candidate.images}
+
+    def _complain(self, path: Path, reason: str) -> None:
+        """Log once why a sidecar can be neither run nor moved away; it is tried at every scan."""
+        if self._complaints.get(path) != reason:
+            _log.warning(telemetry.SCAN_WAITING, sidecar=str(path), reason=reason)
+        self._complaints[path] = reason
 
     def _say_waiting(self, reasons: dict[Path, str]) -> None:
         """Log what each incomplete sidecar waits for, once."""
@@ -320,24 +344,29 @@ class Daemon:
     # -- end ---------------------------------------------------------------------------------
 
     def _conclude(self) -> None:
-        while self._ending and not self._is_held():
+        """End the jobs that have an outcome; one that can't be written now waits its turn."""
+        for _ in range(len(self._ending)):
             run = self._ending.popleft()
+            if time.monotonic() < run.not_before:
+                self._ending.append(run)
+                continue
             try:
                 wanted = self._scanner.wanted_images() | self._claimed_images()
                 done = conclude(run, self._config, wanted=wanted)
-            except CannotWriteError:
-                self._ending.appendleft(run)
-                raise
+            except CannotWriteError as error:
+                run.not_before = time.monotonic() + self._config.rescan_seconds
+                self._ending.append(run)
+                self._hold(str(error))
             except Exception as error:
-                # A mistake of ours: quarantine the job, so that those behind it can end. If even
-                # that fails, its sidecar stays claimed, and the next start puts it back.
+                # A mistake of ours: quarantine the job, so that it ends. If even that fails, its
+                # sidecar stays claimed, and the next start puts it back.
                 if not isinstance(run.outcome, Failure):
                     run.outcome = internal_failure(error)
-                    self._ending.appendleft(run)
+                    self._ending.append(run)
                 raise
-            if not done:
-                self._exit_code = _FAILED
-            self._next_scan = 0.0  # there is room for another claim
+            else:
+                self._exit_code = self._exit_code or (0 if done else _FAILED)
+                self._next_scan = 0.0  # there is room for another claim
 
     def _shut_down(self) -> None:
         """Stop the worker and put back what it had not finished."""

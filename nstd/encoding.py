@@ -89,6 +89,8 @@ def encode(
         case "png":
             image.save(path, "PNG", **options)
         case "jpeg":
+            if exif:
+                options["exif"] = b"Exif\0\0" + exif  # the mark that JPEG's own segment wants
             image.save(path, "JPEG", quality=quality, subsampling="4:4:4", **options)
         case "webp":
             image.save(path, "WEBP", quality=quality, **options)

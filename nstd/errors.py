@@ -46,8 +46,10 @@ class NstdError(Exception):
     def __str__(self) -> str:
         """One paragraph: file: key: what. Remedy."""
         place = "".join(f"{part}: " for part in (self.file, self.key) if part)
-        remedy = f". {self.remedy[0].upper()}{self.remedy[1:]}" if self.remedy else ""
-        return f"{place}{self.what}{remedy}."
+        remedy = self.remedy
+        if remedy.split(" ")[0].isalpha():  # a sentence; not a path or an option
+            remedy = remedy[0].upper() + remedy[1:]
+        return f"{place}{self.what}." + (f" {remedy}." if remedy else "")
 
 
 class UsageError(NstdError):
@@ -135,6 +137,13 @@ class InputChangedError(NstdError):
     """An input changed while it was being claimed."""
 
     code = "input_changed"
+    disposition = Disposition.RETRY
+
+
+class UntouchableError(NstdError):
+    """A sidecar lies in a folder that the daemon may read but not change."""
+
+    code = "untouchable"
     disposition = Disposition.RETRY
 
 

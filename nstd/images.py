@@ -14,7 +14,7 @@ import stat
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO
 
 from PIL import ExifTags, Image, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from nstd.color import FloatArray
 
-SUFFIXES: Final[tuple[str, ...]] = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OPEN_FAULTS = {  # any other failure, such as too many open files, isn't the picture's fault
     errno.ENOENT: "does not exist",

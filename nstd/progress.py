@@ -78,5 +78,7 @@ class DownloadBar:
 
     def __call__(self, done: int, total: int) -> None:
         """Move to `done` of `total` bytes."""
+        if not self._bar.console.is_terminal:
+            return
         self._bar.start()
         self._bar.update(self._task, completed=done, total=total)

@@ -6,8 +6,16 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
+from nstd import names
 from nstd.errors import SidecarError
 from nstd.params import StyleParams
 from nstd.strict_yaml import YamlError, load_mapping
@@ -25,19 +33,29 @@ REMEDY = "correct the sidecar and move it, with its images, back to the inbox"
 def _below(name: str) -> str:
     """A file at or below the sidecar's folder, written with forward slashes."""
     path = PurePosixPath(name)
-    if not name or "\0" in name:
+    if not path.parts or "\0" in name or name.endswith("/"):
         raise ValueError("must be a file name")
     if path.is_absolute() or ".." in path.parts:
         raise ValueError("must stay within the sidecar's folder")
-    if any(part.startswith(".") for part in path.parts):
-        raise ValueError("must not start with a dot")
+    if any(names.is_ignored(part) for part in path.parts):
+        raise ValueError("must not be a hidden or temporary file")
+    if names.is_sidecar(name):
+        raise ValueError("must be an image, not a sidecar")
     return name
 
 
 def _stem(name: str) -> str:
+    name = names.without_image_suffix(name)
     if not name.strip() or any(character in name for character in "/\\\0") or name.startswith("."):
         raise ValueError("must be a plain name, without slash or leading dot")
     return name
+
+
+def _as_list(style: Any) -> Any:  # noqa: ANN401 - whatever stood there
+    """One style, or names among weighted styles, in the long form."""
+    if isinstance(style, list):
+        return [{"image": one} if isinstance(one, str) else one for one in style]
+    return style if style is None else [{"image": style}]
 
 
 FileName = Annotated[str, AfterValidator(_below)]
@@ -58,7 +76,9 @@ class _Head(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     content: FileName | None = None
-    style: FileName | Annotated[list[WeightedStyle], Field(min_length=1)] | None = None
+    style: Annotated[list[WeightedStyle] | None, BeforeValidator(_as_list), Field(min_length=1)] = (
+        None
+    )
     output: Annotated[str, AfterValidator(_stem)] | None = None
     priority: int = Field(default=0, ge=-1000, le=1000)
 
@@ -106,7 +126,8 @@ def parse(data: bytes, *, file: str, defaults: Mapping[str, Any] | None = None) 
     if head is None or params is None:
         what, key = summarise(found)
         raise SidecarError(what, file=file, key=key, remedy=REMEDY)
-    return Sidecar(head.content, _styles(head.style), head.output, head.priority, params)
+    styles = tuple((style.image, style.weight) for style in head.style or ())
+    return Sidecar(head.content, styles, head.output, head.priority, params)
 
 
 def _validated(
@@ -118,11 +139,3 @@ def _validated(
     except ValidationError as error:
         found.extend(problems(error, [*_Head.model_fields, *StyleParams.model_fields]))
         return None
-
-
-def _styles(style: str | list[WeightedStyle] | None) -> tuple[tuple[str, float], ...]:
-    if style is None:
-        return ()
-    if isinstance(style, str):
-        return ((style, 1.0),)
-    return tuple((entry.image, entry.weight) for entry in style)

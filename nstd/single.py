@@ -42,6 +42,8 @@ def stylize(
             f"{output}: no picture format has this suffix",
             remedy=f"use one of {', '.join(encoding.FORMATS)}",
         )
+    if output.is_dir():
+        raise UsageError(f"{output}: is a folder", remedy="name a file in it")
     params = StyleParams.parse({**values, "format": form})
     with (
         writing(output),

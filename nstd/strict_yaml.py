@@ -8,6 +8,8 @@ from typing import Any
 import yaml
 
 _DEPTH = 16
+# What PyYAML's constructors raise on a tag that doesn't fit its value, such as `!!int ""`.
+_CONSTRUCTION_ERRORS = (ValueError, LookupError, AttributeError, TypeError, RecursionError)
 
 
 class YamlError(Exception):
@@ -61,8 +63,8 @@ def load(text: str) -> Any:  # noqa: ANN401 - a YAML document may be anything
     except yaml.MarkedYAMLError as error:
         place = _place(error.problem_mark) if error.problem_mark else ""
         raise YamlError(f"not valid YAML: {error.problem}{place}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise YamlError(f"not valid YAML: {str(error).splitlines()[0]}") from error
+    except (yaml.YAMLError, *_CONSTRUCTION_ERRORS) as error:
+        raise YamlError(f"not valid YAML: {(str(error) or repr(error)).splitlines()[0]}") from error
 
 
 def load_mapping(data: bytes) -> dict[str, Any]:

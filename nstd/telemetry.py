@@ -6,6 +6,7 @@ Every line of a job bears `job_id` and `name`. One canonical line per job, `job.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import warnings
@@ -15,6 +16,7 @@ import structlog
 
 if TYPE_CHECKING:
     from nstd.config import Log
+    from nstd.errors import NstdError
 
 DAEMON_STARTED: Final = "daemon.started"  # folders are made, locks are held
 DAEMON_HELD: Final = "daemon.held"  # a resource is missing: pausing for some seconds
@@ -32,6 +34,7 @@ JOB_RECOVERED: Final = "job.recovered"  # claimed by a daemon that died; back in
 JOB_DONE: Final = "job.done"  # canonical
 JOB_FAILED: Final = "job.failed"  # canonical
 WARNING: Final = "warning"  # what a library warns of
+DAEMON_FAILED: Final = "daemon.failed"  # it can't go on, and why
 INTERNAL_ERROR: Final = "internal.error"  # a mistake of ours, with its traceback
 
 
@@ -46,6 +49,7 @@ def set_up(log: Log) -> None:
             structlog.processors.JSONRenderer(ensure_ascii=True),
         ]
     warnings.showwarning = _log_warning
+    logging.basicConfig(handlers=[_Relay()], level=logging.WARNING, force=True)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -56,8 +60,15 @@ def set_up(log: Log) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[log.level.upper()]
         ),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(_Lines()),  # type: ignore[arg-type] # write, flush
         cache_logger_on_first_use=False,
+    )
+
+
+def fatal(error: NstdError) -> None:
+    """Say why the daemon can't go on."""
+    structlog.get_logger().error(
+        DAEMON_FAILED, code=error.code, message=str(error), exit_code=error.exit_code
     )
 
 
@@ -73,3 +84,24 @@ def _log_warning(  # noqa: PLR0917 - the signature is Python's
     structlog.get_logger().warning(
         WARNING, message=str(message), category=category.__name__, place=f"{filename}:{lineno}"
     )
+
+
+class _Relay(logging.Handler):
+    """What libraries log the ordinary way, as lines like ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger().warning(WARNING, message=record.getMessage(), source=record.name)
+
+
+class _Lines:
+    """Stderr, but for its troubles: a full log disk or a reader that left must not stop jobs."""
+
+    def write(self, text: str) -> None:
+        """Write what can be written."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()

@@ -10,9 +10,12 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conftest import save_picture
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PATIENCE = 60.0
 CONFIG = """\
@@ -31,10 +34,13 @@ class DaemonProcess:
     Args:
         root: holds the folders and the configuration.
         command: `run` or `once`.
+        wrapper: a command to run it under.
         limits: what the configuration limits.
     """
 
-    def __init__(self, root: Path, command: str = "run", **limits: float) -> None:
+    def __init__(
+        self, root: Path, command: str = "run", *, wrapper: Sequence[str] = (), **limits: float
+    ) -> None:
         self.root = root
         self.events: list[dict[str, Any]] = []
         self.other_lines: list[str] = []
@@ -43,7 +49,7 @@ class DaemonProcess:
         config = root / "config.yaml"
         config.write_text(CONFIG.format(root=json.dumps(str(root)), limits=json.dumps(bounds)))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "nstd", command, "--config", str(config)],
+            [*wrapper, sys.executable, "-m", "nstd", command, "--config", str(config)],
             stderr=subprocess.PIPE,
             text=True,
         )

@@ -19,6 +19,7 @@ BASE = {
     "nstd",
     "nstd.errors",
     "nstd.domain",
+    "nstd.names",
     "nstd.recipes",
     "nstd.params",
     "nstd.validation",
@@ -29,6 +30,7 @@ PICTURES = BASE | {"nstd.images", "nstd.color", "nstd.resampling", "nstd.encodin
 ALLOWED = {
     "nstd.errors": set(),
     "nstd.domain": BASE | {"nstd.sidecar"},
+    "nstd.names": set(),
     "nstd.recipes": set(),
     "nstd.params": BASE,
     "nstd.validation": BASE,
@@ -95,6 +97,7 @@ def test_imports_point_one_way(path: Path) -> None:
             "nstd",
             "nstd.__main__",
             "nstd.api",
+            "nstd.bench",
             "nstd.cli",
             "nstd.demonstration",
             "nstd.progress",

@@ -50,6 +50,9 @@ def test_folders_lie_below_the_root_unless_placed() -> None:
         ("defaults: {sise: 3}", "defaults.sise", "did you mean 'size'?"),
         ("defaults: {size: 3}", "defaults.size", "from 16 to 32768 pixels"),
         ("root: 7", "root", "not 7"),
+        ("root: ''", "root", "must be a path"),
+        ("root: ~nobody-of-that-name/x", "root", "names a user that doesn't exist"),
+        ('root: "a\\0b"', "root", "must be a path"),
         ("settle_seconds: .inf", "settle_seconds", "finite number"),
     ],
 )

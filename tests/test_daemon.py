@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -208,7 +210,9 @@ def test_a_second_daemon_is_refused(daemon: DaemonProcess) -> None:
     """Exit code 75, and the first goes on."""
     second = DaemonProcess(daemon.root)
     assert second.ended() == 75
-    assert "another nstd holds this lock" in "".join(second.other_lines)
+    (event,) = (event for event in second.events if event["event"] == "daemon.failed")
+    assert event["code"] == "locked"
+    assert "another nstd holds this lock" in event["message"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -284,6 +288,95 @@ def test_a_killed_daemon_leaves_no_worker_and_loses_nothing(tmp_path: Path) -> N
     assert again.stop() == 0
     assert names(tmp_path / "outbox") == {"a.png", "a.json"}
     assert names(tmp_path / "done") == {"a.yaml", "a.jpg", "a.style.png"}
+
+
+def test_a_folder_that_may_not_be_changed_holds_nobody_else(tmp_path: Path) -> None:
+    """A colleague's sidecar that can't be moved is complained of once; the next job runs."""
+    drop(tmp_path / "inbox" / "theirs", "stuck", "priority: 9\n")
+    drop(tmp_path / "inbox", "good")
+    for folder in ("inbox", "outbox", "failed", "done", "state"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder).chmod(0o777)
+    tmp_path.chmod(0o777)
+    (tmp_path / "inbox" / "theirs").chmod(0o555)
+    unprivileged = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"]
+    if os.geteuid() == 0 and subprocess.run([*unprivileged, "true"], check=False).returncode:
+        pytest.skip("setpriv can't drop root's right to write everywhere")
+    daemon = DaemonProcess(tmp_path, wrapper=unprivileged if os.geteuid() == 0 else [])
+    daemon.wait_for("job.done", name="good")
+    daemon.wait_for("scan.waiting")
+    time.sleep(1.2)
+    assert daemon.stop() == 0
+    complaints = [event for event in daemon.events if event["event"] == "scan.waiting"]
+    assert len(complaints) == 1
+    assert "stuck.yaml: can't be moved out of its folder" in complaints[0]["reason"]
+    assert (tmp_path / "inbox" / "theirs" / "stuck.yaml").exists()
+
+
+def test_one_outbox_folder_that_refuses_holds_nobody_else(tmp_path: Path) -> None:
+    """The blocked result waits, the others are published, and it follows when it can."""
+    daemon = DaemonProcess(tmp_path)
+    daemon.wait_for("daemon.started")
+    (tmp_path / "outbox" / "blocked").write_text("a file where a folder should be")
+    drop(tmp_path / "inbox" / "blocked", "a", "priority: 9\n")
+    drop(tmp_path / "inbox", "good")
+    daemon.wait_for("job.done", name="good")
+    daemon.wait_for("daemon.held")
+    (tmp_path / "outbox" / "blocked").unlink()
+    daemon.wait_for("job.done", name="blocked/a")
+    assert daemon.stop() == 0
+
+
+def test_once_does_not_wait_for_a_disk(tmp_path: Path) -> None:
+    """Exit code 73 when a result can't be written; the job's files are not lost."""
+    drop(tmp_path / "inbox" / "blocked", "a")
+    (tmp_path / "outbox").mkdir()
+    (tmp_path / "outbox" / "blocked").write_text("a file where a folder should be")
+    assert DaemonProcess(tmp_path, "once").ended() == 73
+    (tmp_path / "outbox" / "blocked").unlink()
+    assert DaemonProcess(tmp_path, "once").ended() == 0
+    assert names(tmp_path / "outbox" / "blocked") == {"a.png", "a.json"}
+
+
+def test_a_log_that_nobody_reads_stops_nothing(tmp_path: Path) -> None:
+    """A full log disk costs the log, not the jobs."""
+    drop(tmp_path / "inbox", "a")
+    command = [sys.executable, "-m", "nstd", "once", "--root", str(tmp_path)]
+    with Path("/dev/full").open("w") as full:
+        environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+        done = subprocess.run(command, stderr=full, check=False, timeout=60, env=environment)
+    assert done.returncode == 0
+    assert "a.png" in names(tmp_path / "outbox")
+
+
+def test_a_texture_is_painted_without_content(daemon: DaemonProcess, inbox: Path) -> None:
+    """`content: none`: the style alone makes the picture, and snapshots lie beside it."""
+    save_picture(inbox / "cloth.style.png", 64, 48, seed=4)
+    text = "content: none\npreset: fast\niterations: 4\nsnapshots: 2\n"
+    (inbox / "cloth.yaml").write_text(text)
+    daemon.wait_for("job.done", name="cloth")
+    outbox = daemon.root / "outbox"
+    assert names(outbox / "cloth.snapshots") == {"000002.jpg", "000004.jpg"}
+    manifest = json.loads((outbox / "cloth.json").read_text())
+    assert manifest["content"] is None
+    assert manifest["output"]["width"] == 64
+
+
+def test_deep_pictures_and_their_metadata(daemon: DaemonProcess, inbox: Path) -> None:
+    """Sixteen bits when asked for, and the content's EXIF but for its orientation."""
+    drop(inbox, "deep", "depth: 16\nkeep_metadata: true\n")
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "nstd test camera"
+    with Image.open(inbox / "deep.jpg") as image:
+        image.save(inbox / "deep.jpg", exif=exif)
+    daemon.wait_for("job.done", name="deep")
+    data = (daemon.root / "outbox" / "deep.png").read_bytes()
+    assert data[24] == 16, "IHDR's bit depth"
+    with Image.open(daemon.root / "outbox" / "deep.png") as result:
+        assert result.size == (48, 64)
+        found = result.getexif()
+    assert found.get(0x010F) == "nstd test camera"
+    assert 0x0112 not in found
 
 
 def test_once_drains_and_exits(tmp_path: Path) -> None:

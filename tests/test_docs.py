@@ -133,3 +133,10 @@ def test_linked_files_exist() -> None:
     assert links
     for link in links:
         assert (ROOT / link).exists(), link
+
+
+def test_the_parameters_page_is_up_to_date() -> None:
+    """docs/parameters.md is what its generator writes."""
+    script = ROOT / "docs" / "write_parameters.py"
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert (ROOT / "docs" / "parameters.md").read_text() == done.stdout

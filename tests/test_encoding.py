@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import tifffile
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image, JpegImagePlugin
 
-from nstd import encoding, images
-from nstd.errors import ImageError
+from nstd import encoding, images, names
+from nstd.errors import ImageError, ParamsError
 from nstd.images import ImageLimits
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ def _output(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Any]:
 
 def test_extensions_can_be_read_back() -> None:
     """Every output's extension is also an accepted suffix."""
-    assert set(encoding.EXTENSIONS.values()) <= set(images.SUFFIXES)
+    assert set(encoding.EXTENSIONS.values()) <= set(names.IMAGE_SUFFIXES)
 
 
 def test_encode_writes_the_format(output: tuple[Path, Any], rgb: FloatArray) -> None:
@@ -138,3 +140,43 @@ def test_encode_reports_a_folder_that_is_not_there(tmp_path: Path, rgb: FloatArr
     """Trouble with the disk is the caller's to handle, as an OSError."""
     with pytest.raises(FileNotFoundError):
         encoding.encode(rgb, tmp_path / "no" / "a", format="png")
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_sixteen_bits_are_exact(tmp_path: Path, kind: Any, channels: int) -> None:
+    """Every one of 65,536 levels can be told apart, alpha's too."""
+    levels = np.linspace(0, 65535, 40 * 30 * channels).round().reshape(30, 40, channels)
+    values = (levels / 65535).astype(np.float32)
+    path = tmp_path / "deep"
+    alpha = values[..., 3] if channels == 4 else None
+    encoding.encode(values[..., :3], path, format=kind, depth=16, alpha=alpha)
+    found = tifffile.imread(path) if kind == "tiff" else read_deep_png(path)
+    assert found.dtype == np.uint16
+    assert np.abs(found.astype(int) - levels).max() <= 1  # float32 has 24 bits
+
+
+def read_deep_png(path: Path) -> np.ndarray:
+    """Read a 16-bit PNG with an independent decoder: TensorFlow's libpng."""
+    return np.asarray(tf.io.decode_png(path.read_bytes(), dtype=tf.uint16))
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "webp"])
+def test_sixteen_bits_are_refused_where_there_are_none(tmp_path: Path, kind: Any) -> None:
+    """The message names the key and the remedy."""
+    with pytest.raises(ParamsError, match=r"depth: a .* has 8 bits.*format: png or tiff"):
+        encoding.encode(np.zeros((4, 4, 3), np.float32), tmp_path / "x", format=kind, depth=16)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
+def test_metadata_is_carried_over(tmp_path: Path, kind: Any) -> None:
+    """What `load` found in the content can be put into the result, orientation left out."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 8, "maker"
+    Image.fromarray(noise()).save(tmp_path / "in.jpg", exif=exif)
+    picture = images.load(tmp_path / "in.jpg", limits=LIMITS)
+    encoding.encode(picture.rgb, tmp_path / "out", format=kind, exif=picture.exif)
+    with Image.open(tmp_path / "out") as image:
+        found = image.getexif()
+    assert found.get(0x010F) == "maker"
+    assert 0x0112 not in found

@@ -35,6 +35,22 @@ def test_several_styles_have_weights() -> None:
     assert found.styles == (("a.jpg", 2.0), ("b.jpg", 1.0))
 
 
+def test_styles_may_be_a_plain_list() -> None:
+    """Names alone blend in equal shares."""
+    assert parse("style: [a.jpg, b.jpg]").styles == (("a.jpg", 1.0), ("b.jpg", 1.0))
+
+
+def test_an_output_with_a_suffix_loses_it() -> None:
+    """The format has its own parameter; `painted.png` is not to become painted.png.png."""
+    assert parse("output: painted.png").output == "painted"
+    assert parse("output: v1.2").output == "v1.2"
+
+
+def test_a_texture_has_no_content() -> None:
+    """`content: none` is not the name of a file."""
+    assert parse("content: none").content == sidecar.TEXTURE
+
+
 def test_defaults_fill_in_what_the_sidecar_leaves_out() -> None:
     """The configuration's parameters apply where the sidecar is silent."""
     found = sidecar.parse(b"size: 99", file="a.yaml", defaults={"size": 50, "quality": 80})
@@ -47,8 +63,11 @@ def test_defaults_fill_in_what_the_sidecar_leaves_out() -> None:
         ("content: /etc/passwd", "content", "must stay within the sidecar's folder"),
         ("content: ../a.jpg", "content", "must stay within the sidecar's folder"),
         ("content: a/../../b.jpg", "content", "must stay within the sidecar's folder"),
-        ("content: .hidden.jpg", "content", "must not start with a dot"),
-        ("content: .nstd/claimed/x.jpg", "content", "must not start with a dot"),
+        ("content: .hidden.jpg", "content", "hidden or temporary"),
+        ("content: a.jpg.part", "content", "hidden or temporary"),
+        ("content: b.yaml", "content", "must be an image, not a sidecar"),
+        ("content: .", "content", "must be a file name"),
+        ("content: .nstd/claimed/x.jpg", "content", "hidden or temporary"),
         ('content: "a\\0.jpg"', "content", "must be a file name"),
         ("content: ''", "content", "must be a file name"),
         ("content: 7", "content", "valid string, not 7"),
@@ -71,7 +90,9 @@ def test_wrong_values_are_named(text: str, key: str, clause: str) -> None:
     assert "back to the inbox" in str(caught.value)
 
 
-@pytest.mark.parametrize("style", ["[]", "[{image: a.jpg, weight: 0}]", "[{weight: 1}]", "3"])
+@pytest.mark.parametrize(
+    "style", ["[]", "[{image: a.jpg, weight: 0}]", "[{weight: 1}]", "3", "../a"]
+)
 def test_wrong_lists_of_styles_are_refused(style: str) -> None:
     """Every style has an image and a positive weight."""
     with pytest.raises(SidecarError, match="style"):

@@ -43,6 +43,10 @@ def test_a_byte_order_mark_is_overlooked() -> None:
         (b"a: \x00", "not valid YAML"),
         (b"a: " + b"[" * 5000, "nested deeper than 16 levels"),
         (b"a: 2001-99-99", "not valid YAML"),
+        (b"a: !!bool maybe", "not valid YAML"),
+        (b'a: !!int ""', "not valid YAML"),
+        (b"a: !!timestamp foo", "not valid YAML"),
+        (b"a: !!binary 'x'", "not valid YAML"),
         (b"---\na: 1\n---\nb: 2", "not valid YAML"),
     ],
 )

@@ -103,7 +103,7 @@ def save(checkpoint: Checkpoint, saved: Saved, mark: str) -> None:
 def load(checkpoint: Checkpoint, mark: str) -> Saved | None:
     """The checkpoint of the request with this fingerprint; None if there is none to go on from."""
     try:
-        with np.load(checkpoint.path, allow_pickle=False) as file:
+        with checkpoint.path.open("rb") as data, np.load(data, allow_pickle=False) as file:
             if str(file["mark"]) != mark:
                 return None
             flat = [tf.constant(file[f"state_{index}"]) for index in range(_parts())]

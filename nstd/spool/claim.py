@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from nstd.domain import Claim, ClaimedFile, Job, WeightedFile
-from nstd.errors import InputChangedError, NstdError
+from nstd.errors import InputChangedError, NstdError, UntouchableError
 from nstd.spool import files, layout
 
 if TYPE_CHECKING:
@@ -48,6 +48,13 @@ def claim(candidate: Candidate, config: Config) -> Claim:
             candidate.path.rename(token)
         except FileNotFoundError as error:
             raise InputChangedError("vanished", file=candidate.path.name) from error
+        except PermissionError as error:
+            forget(token, config)
+            raise UntouchableError(
+                "can't be moved out of its folder",
+                file=candidate.path.name,
+                remedy="let the service's user write to the folder that it lies in",
+            ) from error
         files.fsync(token.parent)
     try:
         copies = _copy_images(candidate, layout.work(config) / job_id)
@@ -124,7 +131,7 @@ def forget(token: Path, config: Config) -> None:
     for folder in token.parents:
         if folder == root:
             break
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # not empty, or gone already
             folder.rmdir()
 
 

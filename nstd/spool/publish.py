@@ -64,12 +64,15 @@ def publish(
 
 def short_stem(stem: str) -> str:
     """The stem, cut so that every name made from it fits a file system."""
-    return os.fsdecode(os.fsencode(stem)[:_STEM_BYTES])
+    while len(os.fsencode(stem)) > _STEM_BYTES:
+        stem = stem[:-1]
+    return stem
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a file and flush it to disk."""
-    path.write_text(text, encoding="utf-8")
+    # A name in the text may have bytes that are no UTF-8.
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
     files.fsync(path)
 
 

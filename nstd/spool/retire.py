@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,7 @@ def retire(belongings: Belongings, config: Config, *, wanted: Collection[Path]) 
     belongings = dataclasses.replace(belongings, images=mine)
     folder = config.folder("done") / belongings.folder
     with files.writing(folder):
-        _file_away(belongings, folder, wanted=())
+        _file_away(belongings, _home(belongings, folder), wanted=())
 
 
 def quarantine(
@@ -84,38 +85,50 @@ def quarantine(
         CannotWriteError: failed/ refuses; what has not been moved is untouched.
     """
     folder = config.folder("failed") / belongings.folder
+    stem = short_stem(belongings.sidecar.stem)
+    reason, facts = f"{stem}.reason.txt", f"{stem}.reason.json"
     with files.writing(folder):
-        target = _file_away(belongings, folder, wanted=wanted)
-        stem = short_stem(belongings.sidecar.stem)
-        facts = {"job_id": belongings.job_id, **dataclasses.asdict(failure)}
-        write_text(target / f"{stem}.reason.json", json.dumps(facts, indent=2) + "\n")
-        reason = target / f"{stem}.reason.txt"
-        write_text(reason, failure.message + "\n")
-        files.fsync(target)
-    return reason
+        target = _home(belongings, folder, reason, facts)
+        # The reason first and the sidecar last: until everything is done, the sidecar is where a
+        # second try, or the next daemon, looks for it.
+        told = {"job_id": belongings.job_id, **dataclasses.asdict(failure)}
+        write_text(target / facts, json.dumps(told, indent=2) + "\n")
+        write_text(target / reason, failure.message + "\n")
+        _file_away(belongings, target, wanted=wanted)
+    return target / reason
 
 
-def _file_away(belongings: Belongings, folder: Path, *, wanted: Collection[Path]) -> Path:
+def _file_away(belongings: Belongings, target: Path, *, wanted: Collection[Path]) -> None:
     """Move everything below one folder, the sidecar last; the images keep their place beside it."""
-    names = [image.relative_to(belongings.base) for image in belongings.images]
-    target = _free_set(folder, [belongings.sidecar.name, *map(str, names)], belongings.job_id)
-    for image, name in zip(belongings.images, names, strict=True):
+    for image in belongings.images:
+        name = image.relative_to(belongings.base)
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         if image in wanted:
             files.copy(image, target / name)
         else:
             files.move(image, target / name)
     files.move(belongings.sidecar, target / belongings.sidecar.name)
-    return target
 
 
-def _free_set(folder: Path, names: list[str], job_id: str) -> Path:
-    """Where a set of files can go under their own names: `folder`, or a new folder within it.
+def _home(belongings: Belongings, folder: Path, *extra: str) -> Path:
+    """Where a set of files can go under its own names: `folder`, or a new folder within it.
 
     They keep their names, because the sidecar refers to its images by name and the whole set
-    may be moved back to the inbox as it is.
+    may be moved back to the inbox as it is. A second try finds the place of the first.
     """
-    taken = any((folder / name).exists() or (folder / name).is_symlink() for name in names)
-    target = folder / job_id if taken else folder
+    names = [str(image.relative_to(belongings.base)) for image in belongings.images]
+    names += [belongings.sidecar.name, *extra]
+    begun = any(_tells_of(folder / name, belongings.job_id) for name in extra)
+    taken = not begun and any(os.path.lexists(folder / name) for name in names)
+    own = folder / belongings.job_id
+    target = own if taken or own.exists() else folder
     target.mkdir(parents=True, exist_ok=True)
     return target
+
+
+def _tells_of(reason: Path, job_id: str) -> bool:
+    """Whether a reason file is this job's, from a try that did not get to its end."""
+    try:
+        return job_id in reason.read_text(encoding="utf-8")
+    except OSError:
+        return False

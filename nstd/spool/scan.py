@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nstd import images, sidecar
-from nstd.domain import Candidate, Failure, FileIdentity
+from nstd import images, names, sidecar
+from nstd.domain import Candidate, Failure, FileIdentity, internal_failure
 from nstd.errors import ImageError, ImageTooLargeError, MissingInputError, NstdError, SidecarError
 from nstd.spool import files
 
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from nstd.config import Config
     from nstd.sidecar import Sidecar
 
-SIDECAR_SUFFIXES = (".yaml", ".yml")
-_IGNORED_PREFIXES = (".", "~")
-_IGNORED_SUFFIXES = ("~", ".tmp", ".part", ".partial", ".crdownload", ".filepart", ".swp")
 _IGNORED_FOLDERS = frozenset({"@eaDir", "lost+found"})
 
 
@@ -91,6 +88,8 @@ class Scanner:
         self._clock = clock
         self._unchanged_since: dict[Path, tuple[FileIdentity, float]] = {}
         self._missing_since: dict[Path, float] = {}
+        self._parsed: dict[Path, tuple[FileIdentity, Sidecar]] = {}
+        self._accepted: dict[Path, FileIdentity] = {}
 
     def scan(self) -> Scan:
         """List the inbox once."""
@@ -109,14 +108,19 @@ class Scanner:
                 waiting.append(Waiting(path, f"can't be read: {error.strerror}", settling=False))
             except NstdError as error:
                 rejected.append(Rejection(path, folder, self._images(path), Failure.of(error)))
+            except Exception as error:  # noqa: BLE001 - one sidecar must never stop the others
+                rejected.append(Rejection(path, folder, (), internal_failure(error)))
             else:
                 age = self._unchanged_since[path][0].mtime_ns
                 ready.append(((-candidate.sidecar.priority, age, str(path)), candidate))
-        self._missing_since = {
-            path: since for path, since in self._missing_since.items() if path in found
-        }
+        self._forget_the_gone(set(found))
         ordered = tuple(candidate for _, candidate in sorted(ready, key=lambda pair: pair[0]))
         return Scan(ordered, tuple(rejected), tuple(waiting))
+
+    def _forget_the_gone(self, sidecars: set[Path]) -> None:
+        self._missing_since = {p: v for p, v in self._missing_since.items() if p in sidecars}
+        self._parsed = {p: v for p, v in self._parsed.items() if p in sidecars}
+        self._accepted = {p: v for p, v in self._accepted.items() if p in self._unchanged_since}
 
     def wanted_images(self, besides: Path | None = None) -> set[Path]:
         """Images that sidecars now in the inbox refer to, as far as they can be understood.
@@ -126,20 +130,20 @@ class Scanner:
         """
         wanted: set[Path] = set()
         for path in self._files():
-            if path != besides and _is_sidecar(path):
+            if path != besides and names.is_sidecar(path.name):
                 wanted.update(self._images(path))
         return wanted
 
     def _files(self) -> Iterator[Path]:
         """Everything in the inbox that isn't ignored; dot-folders are the daemon's own."""
-        for folder, subfolders, names in os.walk(self._inbox):
+        for folder, subfolders, found in os.walk(self._inbox):
             subfolders[:] = sorted(
                 name
                 for name in subfolders
                 if not name.startswith(".") and name not in _IGNORED_FOLDERS
             )
-            for name in sorted(names):
-                if not _is_ignored(name):
+            for name in sorted(found):
+                if not names.is_ignored(name):
                     yield Path(folder, name)
 
     def _observe(self) -> Iterator[Path]:
@@ -155,7 +159,7 @@ class Scanner:
                 continue
             known, since = before.get(path, (found, now))
             self._unchanged_since[path] = (found, since if known == found else now)
-            if _is_sidecar(path):
+            if names.is_sidecar(path.name):
                 yield path
 
     def _candidate(self, path: Path, folder: Path) -> Candidate:
@@ -186,6 +190,17 @@ class Scanner:
         return found
 
     def _parse(self, path: Path) -> Sidecar:
+        """The sidecar's content; one that hasn't changed isn't read again."""
+        found = files.identity(path)
+        known = self._parsed.get(path)
+        if known is None or known[0] != found:
+            parsed = self._read(path)
+            if found is not None:
+                self._parsed[path] = found, parsed
+            return parsed
+        return known[1]
+
+    def _read(self, path: Path) -> Sidecar:
         limit = self._config.limits.sidecar_bytes
         try:
             data = files.read_bounded(path, limit)
@@ -211,8 +226,8 @@ class Scanner:
         if parsed.content is None:
             content = self._found_by_stem(path, "content", path.stem)
         elif parsed.content != sidecar.TEXTURE:
-            content = path.with_name(parsed.content)
-        styles = tuple(path.with_name(name) for name, _ in parsed.styles) or (
+            content = path.parent / parsed.content
+        styles = tuple(path.parent / name for name, _ in parsed.styles) or (
             self._found_by_stem(path, "style", f"{path.stem}.style"),
         )
         return content, styles
@@ -228,7 +243,7 @@ class Scanner:
                 remedy=f"name one of them with `{key}:`",
             )
         if not found:
-            self._wait_for(path, key, f"{stem}.jpg (or {', '.join(images.SUFFIXES[1:])})")
+            self._wait_for(path, key, f"{stem}.jpg (or {', '.join(names.IMAGE_SUFFIXES[1:])})")
         return found[0]
 
     def _check_image(self, image: Path, path: Path) -> None:
@@ -236,6 +251,8 @@ class Scanner:
         if files.identity(image) is None:
             self._wait_for(path, "content or style", str(image.relative_to(path.parent)))
         found = self._settled(image)
+        if self._accepted.get(image) == found:
+            return
         limits = self._config.limits
         try:
             images.read_header(
@@ -252,6 +269,7 @@ class Scanner:
             if found.size == 0 or self._clock() - since < limits.incomplete_seconds:
                 raise _NotYetError(f"{image.name} can't be read yet") from error
             raise
+        self._accepted[image] = found
 
     def _wait_for(self, path: Path, key: str, name: str) -> None:
         """Wait for an absent image, but not for ever."""
@@ -273,21 +291,13 @@ class Scanner:
         except (NstdError, _NotYetError):
             named = [*_by_stem(path, path.stem), *_by_stem(path, f"{path.stem}.style")]
         else:
-            named = [path.with_name(name) for name, _ in parsed.styles]
+            named = [path.parent / name for name, _ in parsed.styles]
             named = named or _by_stem(path, f"{path.stem}.style")
             content = parsed.content
-            named += [path.with_name(content)] if content else _by_stem(path, path.stem)
+            named += [path.parent / content] if content else _by_stem(path, path.stem)
         return tuple(image for image in dict.fromkeys(named) if files.identity(image))
-
-
-def _is_sidecar(path: Path) -> bool:
-    return path.name.lower().endswith(SIDECAR_SUFFIXES)
 
 
 def _by_stem(path: Path, stem: str) -> list[Path]:
     """The names that an image with this stem may have beside a sidecar."""
-    return [path.with_name(stem + suffix) for suffix in images.SUFFIXES]
-
-
-def _is_ignored(name: str) -> bool:
-    return name.startswith(_IGNORED_PREFIXES) or name.lower().endswith(_IGNORED_SUFFIXES)
+    return [path.with_name(name) for name in names.image_names(stem)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,31 +13,39 @@ from nstd.engine.engine import SpeedOfConvolutions, StyleCache
 from nstd.params import StyleParams
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
     from nstd.engine.engine import Engine
 
 
-def test_a_style_is_measured_once(engine: Engine) -> None:
-    """The second content in the same style finds its targets in the cache."""
+class CountingCache(StyleCache):
+    """A cache that counts what it had to measure."""
+
+    def __init__(self) -> None:
+        super().__init__(limit=10**8)
+        self.measured = 0
+
+    def get(self, image: np.ndarray, key: object, measure: Callable[[], Any]) -> Any:
+        """Answer as a cache does."""
+
+        def counted() -> Any:
+            self.measured += 1
+            return measure()
+
+        return super().get(image, key, counted)
+
+
+def test_a_style_is_measured_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second content in the same style finds draft statistics and targets in the cache."""
+    cache = CountingCache()
+    monkeypatch.setattr(engine, "styles", cache)
     style = StyleImage(picture(48, 48, 9))
-    calls = []
-    real = engine.styles.get
-
-    class Counting(StyleCache):
-        def get(self, image: np.ndarray, key: object, measure: object) -> object:
-            def counted() -> object:
-                calls.append(key)
-                return measure()  # type: ignore[operator]
-
-            return real(image, key, counted)
-
-    engine.styles = Counting(0)
-    try:
-        for seed in (1, 2):
-            params = StyleParams(preset="fast", iterations=1)
-            engine.transfer(StyleRequest(picture(48, 48, seed), (style,), params)).result()
-    finally:
-        del engine.styles.get, engine.styles
-    assert len(calls) == 2
+    for seed in (1, 2):
+        params = StyleParams(preset="fast", iterations=1)
+        engine.transfer(StyleRequest(picture(48, 48, seed), (style,), params)).result()
+    assert cache.measured == 2
 
 
 def test_the_cache_forgets_the_least_recent() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from claims import claimed, rendered, tree
+from conftest import save_picture
 
 from nstd.errors import CannotWriteError
 from nstd.spool import files
@@ -75,3 +76,13 @@ def test_long_names_are_cut_to_fit() -> None:
     """Every suffix that nstd adds fits the 255 bytes of a name."""
     assert len(short_stem("a" * 250)) == 200
     assert short_stem("harbour") == "harbour"
+    assert short_stem("a" + 120 * "\u00e9").encode() == b"a" + 99 * "\u00e9".encode()
+
+
+def test_snapshots_lie_beside_the_result(config: Config) -> None:
+    """Intermediate pictures are in a folder with the result's name."""
+    claim = claimed(config)
+    result = rendered(claim, config)
+    snapshot = save_picture(result.path.parent / "snapshots" / "000020.jpg")
+    publish(claim, dataclasses.replace(result, snapshots=(snapshot,)), {}, config)
+    assert "a.snapshots/000020.jpg" in tree(config.folder("outbox"))

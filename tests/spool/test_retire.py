@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from claims import claimed, tree
 from conftest import save_picture
 
 from nstd.domain import Failure
-from nstd.errors import ImageError
+from nstd.errors import CannotWriteError, ImageError
 from nstd.spool import retire
 from nstd.spool.retire import Belongings
 from nstd.spool.scan import Rejection
@@ -104,3 +105,35 @@ def test_a_quarantined_set_can_be_moved_back_whole(config: Config) -> None:
         reason = retire.quarantine(Belongings.of_claim(claim), FAILURE, config, wanted=())
     assert reason.parent == config.folder("failed") / claim.job_id
     assert {"a.yaml", "a.jpg", "a.style.png"} < tree(reason.parent)
+
+
+def test_a_quarantine_that_was_refused_can_be_repeated(config: Config) -> None:
+    """When there is room again the second try finds the first one's place and completes it."""
+    claim = claimed(config)
+    belongings = Belongings.of_claim(claim)
+    failed = config.folder("failed")
+    (failed / ".a.style.png.copying").mkdir()  # the copy of the shared style is refused
+    wanted = {claim.styles[0].source}
+    with pytest.raises(CannotWriteError):
+        retire.quarantine(belongings, FAILURE, config, wanted=wanted)
+    assert claim.token.exists(), "the sidecar is moved last"
+    (failed / ".a.style.png.copying").rmdir()
+    reason = retire.quarantine(Belongings.of_claim(claim), FAILURE, config, wanted=wanted)
+    assert reason.parent == failed
+    assert tree(failed) == {"a.yaml", "a.jpg", "a.style.png", "a.reason.txt", "a.reason.json"}
+
+
+def test_a_reason_is_never_overwritten(config: Config) -> None:
+    """Two jobs whose sidecars differ in their suffix alone have a reason each."""
+    inbox = config.folder("inbox")
+    inbox.mkdir(parents=True, exist_ok=True)
+    reasons = set()
+    for suffix in ("yaml", "yml"):
+        path = inbox / f"a.{suffix}"
+        path.write_text("size: big")
+        rejection = Rejection(path, Path(), (), FAILURE)
+        reasons.add(
+            retire.quarantine(Belongings.of_rejection(rejection), FAILURE, config, wanted=())
+        )
+    assert len(reasons) == 2
+    assert all(reason.exists() for reason in reasons)

@@ -281,6 +281,80 @@ def test_several_images_that_fit_are_too_many(
     assert "a.jpg, a.png" in rejection.failure.message
 
 
+def test_images_may_lie_below_the_sidecar(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """A folder of contents beside the sidecars is fine."""
+    drop(inbox, text="content: pics/c.jpg")
+    save_picture(inbox / "pics" / "c.jpg")
+    (candidate,) = settled(make_scanner(), clock).ready
+    assert candidate.content == inbox / "pics" / "c.jpg"
+
+
+def test_suffixes_in_capitals_are_found(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """Cameras write .JPG."""
+    drop(inbox)
+    (inbox / "a.jpg").rename(inbox / "a.JPG")
+    (candidate,) = settled(make_scanner(), clock).ready
+    assert candidate.content == inbox / "a.JPG"
+
+
+def test_a_texture_waits_for_its_style_alone(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """`content: none` has no content image to wait for, whatever lies there."""
+    drop(inbox, text="content: none")
+    (candidate,) = settled(make_scanner(), clock).ready
+    assert candidate.content is None
+    assert candidate.images == (inbox / "a.style.png",)
+
+
+def test_a_mistake_of_ours_concerns_one_sidecar(
+    make_scanner: Callable[..., Scanner],
+    inbox: Path,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever one sidecar provokes, the others are ready."""
+    drop(inbox, "bad")
+    drop(inbox, "good")
+    scanner = make_scanner()
+    real = scanner._locate
+
+    def stumble(path: Path, parsed: object) -> object:
+        if path.stem == "bad":
+            raise KeyError("unforeseen")
+        return real(path, parsed)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(scanner, "_locate", stumble)
+    scan = settled(scanner, clock)
+    assert [candidate.path.stem for candidate in scan.ready] == ["good"]
+    (rejection,) = scan.rejected
+    assert rejection.failure.code == "internal"
+
+
+def test_an_unchanged_sidecar_is_read_once(
+    make_scanner: Callable[..., Scanner],
+    inbox: Path,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A long queue is not parsed again at every scan; a changed sidecar is."""
+    path = drop(inbox)
+    scanner = make_scanner()
+    reads = []
+    real = scanner._read
+    monkeypatch.setattr(scanner, "_read", lambda path: (reads.append(path), real(path))[1])
+    for _ in range(5):
+        settled(scanner, clock)
+    assert len(reads) == 1
+    path.write_text("size: 99\n")
+    (candidate,) = settled(scanner, clock).ready
+    assert candidate.sidecar.params.size == 99
+
+
 def test_a_link_is_no_image(
     make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock, tmp_path: Path
 ) -> None:
