@@ -33,7 +33,7 @@ from nstd.spool import claim as claiming
 from nstd.spool import layout, lock
 from nstd.spool.scan import Rejection, Scanner
 from nstd.spool.watch import Waker, Watch
-from nstd.worker import Finished, Options, Progress, Ready, Unable, Worker
+from nstd.worker import Begun, Finished, Options, Progress, Ready, Unable, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -285,6 +285,14 @@ class Daemon:
                 )
             case Unable():
                 raise EngineUnavailableError(message.failure.message.rstrip("."))
+            case Begun() if run and run.claim.job_id == message.job_id:
+                _log.info(
+                    telemetry.JOB_ESTIMATED,
+                    job_id=message.job_id,
+                    name=run.claim.name,
+                    seconds=round(message.seconds, 1),
+                    memory=round(message.memory),
+                )
             case Progress() if run and run.claim.job_id == message.job_id:
                 iterate = message.iterate
                 _log.debug(

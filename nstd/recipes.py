@@ -153,9 +153,9 @@ _QUALITY = dataclasses.replace(
     init="content",
     content_loss="mean_squared",
     style_loss="w2",
-    schedule=(150, 90, 60, 40, 30),
+    schedule=(100, 90, 90, 60, 40),
     min_scale=128,
-    learning_rate=0.03,
+    learning_rate=0.04,
     final_rate=0.25,
     average_decay=0.95,
 )

@@ -28,6 +28,7 @@ WATCH_DEGRADED: Final = "watch.degraded"  # no file events: rescans only
 SCAN_WAITING: Final = "scan.waiting"  # a sidecar is incomplete, and why; once for each reason
 JOB_CLAIMED: Final = "job.claimed"  # the sidecar is ours, the images are copied
 JOB_STARTED: Final = "job.started"  # a worker has it
+JOB_ESTIMATED: Final = "job.estimated"  # what it will take: seconds, bytes
 JOB_PROGRESS: Final = "job.progress"  # at level debug: iteration, loss, seconds an iteration
 JOB_RELEASED: Final = "job.released"  # back in the inbox, untouched
 JOB_RECOVERED: Final = "job.recovered"  # claimed by a daemon that died; back in the inbox

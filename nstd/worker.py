@@ -61,6 +61,15 @@ class Unable:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """A job's images are decoded; what it is likely to take, in seconds and bytes."""
+
+    job_id: str
+    seconds: float
+    memory: float
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """A job is alive; also the heartbeat."""
 
@@ -77,7 +86,7 @@ class Finished:
     seconds: float
 
 
-Message: TypeAlias = Ready | Unable | Progress | Finished
+Message: TypeAlias = Ready | Unable | Begun | Progress | Finished
 
 
 class Worker:
@@ -176,6 +185,8 @@ def _outcome(
 
     try:
         rendering = Rendering(job, engine, ImageLimits(options.image_bytes, options.image_pixels))
+        expected = rendering.estimate
+        connection.send(Begun(job.job_id, expected.seconds, expected.memory))
         last = 0.0
         for iterate in rendering:
             now = time.perf_counter()

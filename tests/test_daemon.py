@@ -202,7 +202,8 @@ def test_every_line_is_json_and_names_its_job(daemon: DaemonProcess, inbox: Path
     line = daemon.wait_for("job.done", name=name)
     assert daemon.other_lines == []
     of_job = [event for event in daemon.events if event.get("job_id") == line["job_id"]]
-    assert [event["event"] for event in of_job] == ["job.claimed", "job.started", "job.done"]
+    told = [event["event"] for event in of_job]
+    assert told == ["job.claimed", "job.started", "job.estimated", "job.done"]
     assert (daemon.root / "outbox" / f"{name}.png").exists()
 
 

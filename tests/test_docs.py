@@ -127,6 +127,20 @@ def test_documented_commands_exist() -> None:
     assert all(name in shown for name in named)
 
 
+def test_the_api_page_runs(studio: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From top to bottom, each block going on where the last one ended."""
+    monkeypatch.chdir(studio)
+    page = (ROOT / "docs" / "api.md").read_text()
+    names: dict[str, object] = {}
+    for code in re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        exec(compile(code, "api.md", "exec"), names)  # noqa: S102 - our own documentation
+    result, texture = names["result"], names["texture"]
+    assert isinstance(result, nstd.StyleResult)
+    assert len(result.trace) == 6
+    assert isinstance(texture, nstd.StyleResult)
+    assert texture.image.shape == (51, 64, 3)
+
+
 def test_linked_files_exist() -> None:
     """No link of the README leads nowhere."""
     links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
