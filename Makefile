@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types tests install clean
+.PHONY: demo test lint types tests bench install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/nstd demo
@@ -20,6 +20,14 @@ types: $(VENV)/.developed
 
 tests: $(VENV)/.developed
 	$(BIN)/python -m pytest
+
+# Minutes, on a machine that does nothing else. TORCH_PYTHON=... compares with PyTorch too.
+bench: $(VENV)/.installed
+	mkdir -p bench
+	$(BIN)/nstd bench --json > bench/machine.json
+	$(BIN)/python benchmarks/iteration.py --json bench/iteration.json $(if $(TORCH_PYTHON),--torch-python $(TORCH_PYTHON))
+	$(BIN)/python benchmarks/memory.py --json bench/memory.json
+	$(BIN)/python benchmarks/jobs.py --json bench/jobs.json
 
 install: $(VENV)/.installed
 
@@ -38,4 +46,4 @@ $(VENV)/.developed: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo dist
+	rm -rf $(VENV) demo dist bench

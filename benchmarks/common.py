@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import operator
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 DEMO = Path(nstd.__file__).parent / "demo"
 PAIR = (DEMO / "harbour.jpg", DEMO / "brushwork.jpg")
+_BUSY = 0.3  # runnable threads for each core
 _RELATIONS = {"<=": operator.le, ">=": operator.ge}
 
 
@@ -91,20 +93,33 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
 
 
-def load_picture(path: Path, side: int | None = None, *, upscale: bool = False) -> Float32Image:
-    """A picture as float32 RGB [H, W, 3] in [0, 1], its long side brought to `side`."""
+def warn_if_busy() -> None:
+    """Say so if others use the machine; PyTorch's threads wait actively and suffer most."""
+    load = os.getloadavg()[0]
+    if load > _BUSY * (os.cpu_count() or 1):
+        print(f"Others use this machine (load {load:.1f}): trust ratios, not seconds, and repeat.")
+
+
+def load_picture(path: Path, side: int | None = None) -> Float32Image:
+    """A picture as float32 RGB [H, W, 3] in [0, 1], its long side brought to `side` if larger."""
     rgb = images.load(path, limits=images.ImageLimits()).rgb
+    return rgb if side is None else reduced(rgb, side)
+
+
+def reduced(rgb: Float32Image, side: int) -> Float32Image:
+    """A picture whose long side is at most `side`."""
     height, width = rgb.shape[:2]
-    if side is None or (side >= max(height, width) and not upscale):
+    if side >= max(height, width):
         return rgb
     width, height = resampling.fit(width, height, side)
     return resampling.resize(rgb, (height, width))
 
 
 def request(content: Path, style: Path, side: int, params: StyleParams) -> StyleRequest:
-    """A request for a result with this long side, enlarged if the content is smaller."""
-    pixels = load_picture(content, side, upscale=True)
-    return StyleRequest(pixels, (StyleImage(load_picture(style)),), params)
+    """A request for a result with this long side, or the content's if that is smaller."""
+    return StyleRequest(
+        load_picture(content, side), (StyleImage(load_picture(style)),), params, content.name
+    )
 
 
 def follow(recipe: Recipe, base: StyleParams) -> StyleParams:

