@@ -42,6 +42,7 @@ class Finding:
         relation: to the target, `<=` or `>=`.
         target: what it should be.
         note: why there is no value, or what to know about it.
+        missed: without a value, for what it measures never came about.
     """
 
     what: str
@@ -49,10 +50,13 @@ class Finding:
     relation: str
     target: float
     note: str = ""
+    missed: bool = False
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is met; None without a value."""
+        """Whether the target is met; None if it couldn't be measured."""
+        if self.missed:
+            return False
         return None if self.value is None else _RELATIONS[self.relation](self.value, self.target)
 
 
@@ -62,7 +66,9 @@ def show_findings(findings: Iterable[Finding]) -> None:
     rows = [
         [
             finding.what,
-            "-" if finding.value is None else f"{finding.value:.3f}",
+            ("never" if finding.missed else "-")
+            if finding.value is None
+            else f"{finding.value:.3f}",
             f"{finding.relation} {finding.target:g}",
             answers[finding.met],
             finding.note,
@@ -139,6 +145,8 @@ def is_like(value: float, reference: float, tolerance: float = 1e-3) -> bool:
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 - whatever JSON knows
+    if isinstance(value, Finding):
+        return {**dataclasses.asdict(value), "met": value.met}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     if isinstance(value, Path):

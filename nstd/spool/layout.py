@@ -26,7 +26,7 @@ def claimed(config: Config) -> Path:
 
 
 def work(config: Config) -> Path:
-    """`state/work/<job id>/`: private copies of the inputs, and the result before publishing."""
+    """`work/<job id>/` in the state folder: private copies of the inputs, and the result before publishing."""
     return config.folder("state") / "work"
 
 
