@@ -26,7 +26,7 @@ def claimed(config: Config) -> Path:
 
 
 def work(config: Config) -> Path:
-    """`work/<job id>/` in the state folder: private copies of the inputs, and the result before publishing."""
+    """`work/<job id>/` in the state folder: private copies of the inputs, then the result."""
     return config.folder("state") / "work"
 
 
