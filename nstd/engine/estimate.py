@@ -14,7 +14,7 @@ _CHANNELS = (64, 128, 256, 512, 512)
 # TensorFlow, the network and its workspace; then multiples of what the layers hold. Fitted to
 # the peak memory of transfers of 256 to 2048 pixels on a CPU (benchmarks/memory.py).
 _BASE_BYTES = 0.9e9
-_LIVE_COPIES = 2.6
+_LIVE_COPIES = {2: 2.5, 4: 1.9}  # by the bytes of a value; bfloat16 has float32 copies beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def estimate(
     for height, width, iterations in stages:
         seconds += iterations * operations(layers, height, width) / speed
         largest = max(largest, activation_bytes(layers, height, width, value_bytes))
-    return Estimate(seconds, _BASE_BYTES + _LIVE_COPIES * largest)
+    return Estimate(seconds, _BASE_BYTES + _LIVE_COPIES[value_bytes] * largest)
 
 
 def _walk(layers: Iterable[str], height: int, width: int) -> Iterable[tuple[str, int, int]]:

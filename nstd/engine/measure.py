@@ -122,4 +122,4 @@ def expected_seconds(engine: Engine, request: StyleRequest, speed: float) -> flo
     """Seconds that the estimate gives for a request at this many operations a second."""
     plan = Plan(engine, request)
     stages = [(*plan.size(index), stage.iterations) for index, stage in enumerate(plan.stages)]
-    return estimate(plan.structure.layers, stages, speed=speed, value_bytes=1).seconds
+    return estimate(plan.structure.layers, stages, speed=speed, value_bytes=2).seconds
