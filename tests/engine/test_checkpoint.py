@@ -24,15 +24,15 @@ def request(**params: Any) -> StyleRequest:
     return StyleRequest(picture(48, 48), (style,), StyleParams(**settings))
 
 
-@pytest.mark.parametrize("stop_after", [1, 5, 12, 15])
+@pytest.mark.parametrize("stop_after", [1, 3, 5, 7])
 def test_resumed_equals_uninterrupted(engine: Engine, tmp_path: Path, stop_after: int) -> None:
     """Wherever it is cut off, in whichever scale, the result and its trace are the same."""
     wanted = request()
     whole = engine.transfer(wanted).result()
-    assert len(whole.scales) == 2
+    assert [scale.iterations for scale in whole.scales] == [4, 4]
     saving = Checkpoint(tmp_path, every_seconds=0.0)
     for iterate in engine.transfer(wanted, saving):
-        if iterate.iteration + 1 == min(stop_after, len(whole.trace) - 1):
+        if iterate.iteration + 1 == stop_after:
             break
     resumed = engine.transfer(wanted, saving)
     result = resumed.result()
