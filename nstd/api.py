@@ -30,7 +30,11 @@ _CHANNELS = 3
 
 
 def stylize(
-    content: Source | None, style: Source | Sequence[Source], params: StyleParams | None = None
+    content: Source | None,
+    style: Source | Sequence[Source],
+    params: StyleParams | None = None,
+    *,
+    init: Source | None = None,
 ) -> StyleResult:
     """Paint `content` in the manner of `style`.
 
@@ -38,6 +42,8 @@ def stylize(
         content: a file, or float32 RGB [H, W, 3] in [0, 1]; None makes a texture of the style.
         style: likewise, or several that blend in equal shares.
         params: default: the default preset at the content's size, up to 1024 pixels.
+        init: a picture to start from, in place of what `params.init` says; stretched to the
+            result's size.
 
     Returns:
         The result; its `image` is float32 RGB [H, W, 3] in [0, 1].
@@ -48,7 +54,7 @@ def stylize(
         WeightsError: the network's weights can't be had.
         NonFiniteLossError: the optimisation diverged.
     """
-    return start(content, style, params).result()
+    return start(content, style, params, init=init).result()
 
 
 def start(
@@ -56,6 +62,7 @@ def start(
     style: Source | Sequence[Source],
     params: StyleParams | None = None,
     *,
+    init: Source | None = None,
     saving: Checkpoint | None = None,
 ) -> Transfer:
     """As `stylize`, but returns the transfer to iterate over, one `Iterate` at a time.
@@ -73,11 +80,13 @@ def start(
     width, height = resampling.fit(width, height, params.long_side(max(height, width)))
     if content is not None and pixels.shape[:2] != (height, width):
         pixels = resampling.resize(pixels, (height, width))
+    begin = params.init_file if init is None else init
     request = StyleRequest(
         None if content is None else pixels,
         tuple(StyleImage(rgb) for rgb in pictures),
         params,
         texture_shape=(height, width),
+        start=None if begin is None else _pixels(begin, "init"),
     )
     return engine().transfer(request, saving)
 

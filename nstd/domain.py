@@ -48,6 +48,7 @@ class Candidate:
         sidecar: what it says.
         content: the content image in the inbox; None for a texture.
         styles: the style images in the inbox, in the sidecar's order.
+        start: the image in the inbox that `init` names, if it names one.
     """
 
     path: Path
@@ -55,11 +56,13 @@ class Candidate:
     sidecar: Sidecar
     content: Path | None
     styles: tuple[Path, ...]
+    start: Path | None = None
 
     @property
     def images(self) -> tuple[Path, ...]:
         """Every image once, content first."""
-        return tuple(path for path in dict.fromkeys((self.content, *self.styles)) if path)
+        every = (self.content, *self.styles, self.start)
+        return tuple(path for path in dict.fromkeys(every) if path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +93,13 @@ class Claim:
     styles: tuple[ClaimedFile, ...]
     claimed_at: float
     queued_seconds: float
+    start: ClaimedFile | None = None
 
     @property
     def images(self) -> tuple[ClaimedFile, ...]:
         """Every input once, content first."""
-        return tuple(image for image in dict.fromkeys((self.content, *self.styles)) if image)
+        every = (self.content, *self.styles, self.start)
+        return tuple(image for image in dict.fromkeys(every) if image)
 
     @property
     def name(self) -> str:
@@ -117,6 +122,7 @@ class Job:
 
     Attributes:
         work: a folder of the job's own, where the worker leaves the encoded result.
+        start: the image that `params.init` names, if it names one.
     """
 
     job_id: str
@@ -125,6 +131,7 @@ class Job:
     content: WeightedFile | None
     styles: tuple[WeightedFile, ...]
     params: StyleParams
+    start: WeightedFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +154,8 @@ class StyleRequest:
         content: None for a texture of `texture_shape`, made from the styles alone.
         name: the content's, for messages.
         texture_shape: (height, width).
+        start: what to start from instead of what `params.init` says, float32 RGB [H', W', 3] in
+            [0, 1]; stretched to the result's size.
     """
 
     content: Float32Image | None
@@ -154,6 +163,7 @@ class StyleRequest:
     params: StyleParams
     name: str = "the content image"
     texture_shape: tuple[int, int] | None = None
+    start: Float32Image | None = None
 
     @property
     def shape(self) -> tuple[int, int]:

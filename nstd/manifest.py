@@ -39,6 +39,7 @@ def manifest(
                 claim.styles, claim.candidate.sidecar.styles or [("", 1.0)], strict=True
             )
         ],
+        "init": _input(claim.start) if claim.start else None,
         **facts,
         "seconds": {**_rounded(seconds), **facts["seconds"]},
     }

@@ -22,6 +22,11 @@ def is_sidecar(name: str) -> bool:
     return name.lower().endswith(SIDECAR_SUFFIXES)
 
 
+def is_image(name: str) -> bool:
+    """Whether a name is that of a picture in a format that nstd reads."""
+    return name.lower().endswith(IMAGE_SUFFIXES)
+
+
 def image_names(stem: str) -> list[str]:
     """The names that an image with this stem may have; cameras write the suffix in capitals."""
     return [stem + spelt for suffix in IMAGE_SUFFIXES for spelt in (suffix, suffix.upper())]

@@ -17,6 +17,7 @@ Padding = Literal["zeros", "replicate"]
 Pooling = Literal["max", "average"]
 Keep = Literal["best", "average", "last", "lower"]
 PreserveColor = Literal["none", "luminance", "match"]
+Init = Literal["adain", "content", "random", "style_stats", "image"]
 Layers = tuple[tuple[str, float], ...]
 
 
@@ -33,7 +34,8 @@ class Recipe:
     """Everything that defines an optimisation.
 
     Attributes:
-        init: what the generated image starts as.
+        init: what the generated image starts as: the AdaIN draft, the content, uniform noise,
+            noise with the style's colours, or an image of the user's.
         content_layers: (layer, weight) of the content loss.
         style_layers: (layer, weight) of the style loss.
         content_loss: `mean_squared` is the paper's; `scaled_squared` is sum(d^2) / sum|d|, whose
@@ -59,7 +61,7 @@ class Recipe:
             content's colours (Gatys et al. 2016, "Preserving color in neural style transfer").
     """
 
-    init: str
+    init: Init
     content_layers: Layers
     style_layers: Layers
     content_loss: ContentLoss

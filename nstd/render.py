@@ -119,6 +119,7 @@ class Rendering:
             job.params,
             sized.name,
             (height, width),
+            self._load(job.start, side).rgb if job.start else None,
         )
 
     def _load(self, file: WeightedFile, side: int) -> Picture:

@@ -56,6 +56,9 @@ def stylize(
             WeightedFile(content, str(content), 1.0) if content else None,
             tuple(WeightedFile(style, str(style), 1.0) for style in styles),
             params,
+            WeightedFile(Path(params.init_file), params.init_file, 1.0)
+            if params.init_file
+            else None,
         )
         with progress.IterationBar() as bar:
             bar.say("loading the network")

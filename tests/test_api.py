@@ -56,6 +56,18 @@ def test_a_transfer_can_be_followed() -> None:
     assert len(transfer.result().trace) == 3
 
 
+def test_a_picture_to_start_from(tmp_path: Path) -> None:
+    """As an array, as a file, or as a parameter that names the file."""
+    path = save_picture(tmp_path / "i.png", 48, 32, seed=5)
+    params = nstd.StyleParams(preset="classic", iterations=1)
+    named = nstd.StyleParams(preset="classic", iterations=1, init=str(path))
+    pair = picture(48, 32), picture(32, 32, 1)
+    by_path = nstd.stylize(*pair, params, init=path).image
+    assert np.array_equal(nstd.stylize(*pair, named).image, by_path)
+    assert np.array_equal(nstd.stylize(*pair, params, init=by_path).image, by_path)
+    assert np.allclose(by_path, picture(48, 32, 5), atol=1 / 255)
+
+
 @pytest.mark.parametrize(
     "wrong", [np.zeros((4, 4)), np.zeros((4, 4, 4)), np.full((20, 20, 3), np.nan)]
 )

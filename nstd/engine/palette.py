@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from nstd.domain import Float32Image
+    from collections.abc import Sequence
+
+    from nstd.domain import Float32Image, StyleImage
 
 # Luma and the two colour differences of YIQ (NTSC), as in the paper (section 4).
 _TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
@@ -60,6 +62,29 @@ def match_colors(style: Float32Image, content: Float32Image) -> Float32Image:
     transform = _power(wanted, 0.5) @ _power(own, -0.5)
     matched = (style - own_mean) @ transform.T + mean
     return np.asarray(np.clip(matched, 0, 1), np.float32)
+
+
+def noise_like(
+    styles: Sequence[StyleImage], size: tuple[int, int], generator: np.random.Generator
+) -> Float32Image:
+    """Normal noise with the mean and covariance of the styles' colours, pixel by pixel.
+
+    Args:
+        styles: their weights are shares that add up to 1.
+        size: (height, width).
+        generator: of the noise.
+
+    Returns:
+        [height, width, 3], clipped to [0, 1].
+    """
+    mean, moment = np.zeros(3), np.zeros((3, 3))
+    for style in styles:  # means and raw second moments blend, covariances don't
+        own_mean, own = _statistics(style.rgb)
+        mean += style.weight * own_mean
+        moment += style.weight * (own + np.outer(own_mean, own_mean))
+    spread = _power(moment - np.outer(mean, mean), 0.5)
+    noise = generator.standard_normal((*size, 3)) @ spread + mean
+    return np.asarray(np.clip(noise, 0, 1), np.float32)
 
 
 def _statistics(image: Float32Image) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from nstd.engine import adain, palette
 from nstd.engine.checkpoint import fingerprint
 from nstd.engine.estimate import Estimate, estimate
 from nstd.engine.objective import Structure, Targets
-from nstd.errors import ImageTooSmallError, TooLargeError
+from nstd.errors import ImageTooSmallError, ParamsError, TooLargeError
 from nstd.resampling import fit, resize
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nstd.domain import Float32Image, StyleImage, StyleRequest
     from nstd.engine.descent import Descent
     from nstd.engine.engine import Engine
-    from nstd.recipes import Recipe
+    from nstd.recipes import Init, Recipe
 
 _GIBIBYTE = 2**30
 
@@ -84,10 +84,16 @@ class Plan:
 
     def start(self, size: tuple[int, int]) -> tf.Tensor:
         """The image before the first iteration, [1, height, width, 3]."""
+        start = self._request.start
+        if start is not None and self.recipe.init == "image":
+            in_grey = self.recipe.preserve_color == "luminance"  # as the content then is
+            return _at(palette.grey(start) if in_grey else start, size)
+        generator = np.random.default_rng(self._request.params.seed)
         if self.recipe.init == "random":
-            noise = np.random.default_rng(self._request.params.seed).random((*size, 3))
-            return tf.constant(noise[None].astype(np.float32))
-        content = self._content_at(size)
+            return tf.constant(generator.random((1, *size, 3), np.float32))
+        if self.recipe.init == "style_stats":
+            return tf.constant(palette.noise_like(self._styles, size, generator)[None])
+        content = _at(self.content, size)
         return content if self.recipe.init == "content" else self._draft(content, max(size))
 
     def targets(self, size: tuple[int, int]) -> Targets:
@@ -95,7 +101,7 @@ class Plan:
         started = time.perf_counter()
         statistics = self._blended(max(size), self.structure, self.descent.style_statistics)
         targets = Targets(
-            self.descent.content_targets(self._content_at(size)),
+            self.descent.content_targets(_at(self.content, size)),
             self.descent.style_targets(statistics),
         )
         self.seconds["targets"] += time.perf_counter() - started
@@ -128,10 +134,6 @@ class Plan:
             part = tf.nest.map_structure(functools.partial(tf.multiply, style.weight), measured)
             total = part if total is None else tf.nest.map_structure(tf.add, total, part)
         return total
-
-    def _content_at(self, size: tuple[int, int]) -> tf.Tensor:
-        pixels = self.content if self.content.shape[:2] == size else resize(self.content, size)
-        return tf.constant(pixels[None])
 
     def _style_at(self, rgb: Float32Image, side: int) -> Float32Image:
         """A style at a scale: aspect kept, never enlarged, so that strokes scale too."""
@@ -189,10 +191,24 @@ class Plan:
 
 def _recipe(request: StyleRequest) -> Recipe:
     recipe = request.params.recipe(max(request.shape))
+    if request.start is not None and recipe.schedule:
+        recipe = dataclasses.replace(recipe, init="image")
+    elif recipe.init == "image":
+        raise ParamsError(
+            f"{request.params.init_file} was not handed over with the request",
+            key="init",
+            remedy="pass the picture itself as `start`",
+        )
     if request.content is not None:
         return recipe
-    # A texture: nothing to be faithful to, and nothing to start from.
-    return dataclasses.replace(recipe, content_weight=0.0, init="random", preserve_color="none")
+    # A texture: nothing to be faithful to, and no content or draft of it to start from.
+    init: Init = "random" if recipe.init in {"content", "adain"} else recipe.init
+    return dataclasses.replace(recipe, content_weight=0.0, init=init, preserve_color="none")
+
+
+def _at(pixels: Float32Image, size: tuple[int, int]) -> tf.Tensor:
+    """A picture at a size (height, width), [1, height, width, 3]."""
+    return tf.constant((pixels if pixels.shape[:2] == size else resize(pixels, size))[None])
 
 
 def _in_optimised_colors(

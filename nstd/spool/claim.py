@@ -70,6 +70,7 @@ def claim(candidate: Candidate, config: Config) -> Claim:
         tuple(copies[style] for style in candidate.styles),
         now,
         max(0.0, now - before.mtime_ns / 1e9),
+        copies[candidate.start] if candidate.start else None,
     )
 
 
@@ -89,6 +90,7 @@ def job(claimed: Claim, config: Config) -> Job:
             for style, weight in zip(claimed.styles, weights, strict=True)
         ),
         wanted.params,
+        WeightedFile(claimed.start.copy, claimed.start.source.name, 1.0) if claimed.start else None,
     )
 
 

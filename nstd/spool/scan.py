@@ -174,7 +174,8 @@ class Scanner:
             raise _NotYetError("the sidecar is empty")
         parsed = self._parse(path)
         content, styles = self._locate(path, parsed)
-        candidate = Candidate(path, folder, parsed, content, styles)
+        start = path.parent / parsed.start if parsed.start else None
+        candidate = Candidate(path, folder, parsed, content, styles, start)
         for image in candidate.images:
             self._check_image(image, path)
         self._missing_since.pop(path, None)
@@ -249,7 +250,7 @@ class Scanner:
     def _check_image(self, image: Path, path: Path) -> None:
         """Wait until an image is there, settled, and has a readable and acceptable header."""
         if files.identity(image) is None:
-            self._wait_for(path, "content or style", str(image.relative_to(path.parent)))
+            self._wait_for(path, "content, style or init", str(image.relative_to(path.parent)))
         found = self._settled(image)
         if self._accepted.get(image) == found:
             return
@@ -295,6 +296,7 @@ class Scanner:
             named = named or _by_stem(path, f"{path.stem}.style")
             content = parsed.content
             named += [path.parent / content] if content else _by_stem(path, path.stem)
+            named += [path.parent / parsed.start] if parsed.start else []
         return tuple(image for image in dict.fromkeys(named) if files.identity(image))
 
 

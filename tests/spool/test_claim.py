@@ -46,6 +46,19 @@ def test_an_image_used_twice_is_copied_once(config: Config) -> None:
     assert len(tree(layout.work(config) / found.job_id)) == 1
 
 
+def test_the_job_carries_the_picture_to_start_from(config: Config) -> None:
+    """It is claimed, copied and hashed as every other input."""
+    wanted = candidate(config, text="init: sketch.png")
+    start = save_picture(config.folder("inbox") / "sketch.png", seed=4)
+    found = claim.claim(dataclasses.replace(wanted, start=start), config)
+    job = claim.job(found, config)
+    assert job.start is not None
+    assert job.start.name == "sketch.png"
+    assert job.start.path.is_relative_to(layout.work(config))
+    assert job.start.path.read_bytes() == start.read_bytes()
+    assert found.start in found.images
+
+
 def test_the_job_carries_copies_names_and_weights(config: Config) -> None:
     """The worker sees our copies only, and the names that its messages should use."""
     text = "style: [{image: a.style.png, weight: 3}]"

@@ -291,6 +291,22 @@ def test_images_may_lie_below_the_sidecar(
     assert candidate.content == inbox / "pics" / "c.jpg"
 
 
+def test_the_picture_to_start_from_is_waited_for(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """A sidecar that names one isn't complete without it, and wants it as its other images."""
+    path = drop(inbox, text="init: pics/sketch.png")
+    scanner = make_scanner()
+    (waiting,) = settled(scanner, clock).waiting
+    assert "pics/sketch.png is not there" in waiting.reason
+    start = save_picture(inbox / "pics" / "sketch.png")
+    (candidate,) = settled(scanner, clock).ready
+    assert candidate.path == path
+    assert candidate.start == start
+    assert start in candidate.images
+    assert start in scanner.wanted_images()
+
+
 def test_suffixes_in_capitals_are_found(
     make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
 ) -> None:
