@@ -35,6 +35,7 @@ def stylize(
     params: StyleParams | None = None,
     *,
     init: Source | None = None,
+    using: Engine | None = None,
 ) -> StyleResult:
     """Paint `content` in the manner of `style`.
 
@@ -44,6 +45,7 @@ def stylize(
         params: default: the default preset at the content's size, up to 1024 pixels.
         init: a picture to start from, in place of what `params.init` says; stretched to the
             result's size.
+        using: see `engine`; default: one with the default settings.
 
     Returns:
         The result; its `image` is float32 RGB [H, W, 3] in [0, 1].
@@ -54,7 +56,7 @@ def stylize(
         WeightsError: the network's weights can't be had.
         NonFiniteLossError: the optimisation diverged.
     """
-    return start(content, style, params, init=init).result()
+    return start(content, style, params, init=init, using=using).result()
 
 
 def start(
@@ -63,6 +65,7 @@ def start(
     params: StyleParams | None = None,
     *,
     init: Source | None = None,
+    using: Engine | None = None,
     saving: Checkpoint | None = None,
 ) -> Transfer:
     """As `stylize`, but returns the transfer to iterate over, one `Iterate` at a time.
@@ -88,13 +91,22 @@ def start(
         texture_shape=(height, width),
         start=None if begin is None else _pixels(begin, "init"),
     )
-    return engine().transfer(request, saving)
+    return (using or engine()).transfer(request, saving)
 
 
 @functools.cache
-def engine(precision: Precision = "auto", threads: int = 0) -> Engine:
-    """This process's engine, built on first use; fetches the weights if they aren't cached."""
-    return build(weights.resolve(None), precision, threads)
+def engine(
+    precision: Precision = "auto", threads: int = 0, *, deterministic: bool = False
+) -> Engine:
+    """This process's engine, built on first use; fetches the weights if they aren't cached.
+
+    Args:
+        precision: of the convolutions.
+        threads: for a CPU; 0 takes every core.
+        deterministic: the same request gives the same bytes each time; for the whole process,
+            so ask for it first, and hand the engine over with `using`.
+    """
+    return build(weights.resolve(None), precision, threads, deterministic=deterministic)
 
 
 def _pixels(source: Source, role: str) -> Float32Image:

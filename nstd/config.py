@@ -64,6 +64,7 @@ class Config(_Section):
     weights: FolderPath | None = None
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int = Field(default=0, ge=0)
+    deterministic: bool = False
     settle_seconds: float = Field(default=2.0, ge=0)
     rescan_seconds: float = Field(default=5.0, gt=0)
     defaults: dict[str, Any] = {}

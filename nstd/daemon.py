@@ -71,6 +71,7 @@ class Daemon:
             weights,
             config.precision,
             config.threads,
+            config.deterministic,
             limits.image_bytes,
             limits.image_pixels,
             layout.worker_log(config),

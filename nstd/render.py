@@ -144,6 +144,7 @@ class Rendering:
             "recipe": dict(result.recipe),
             "device": result.device,
             "precision": result.precision,
+            "deterministic": device.deterministic,
             "network": {"id": weights.network_id, "sha256": weights.sha256},
             "versions": {"nstd": nstd.__version__, "tensorflow": device.tensorflow},
             "iterations": ran,

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 def stylize(
-    content: Path | None, styles: Sequence[Path], output: Path, values: Mapping[str, Any]
+    content: Path | None,
+    styles: Sequence[Path],
+    output: Path,
+    values: Mapping[str, Any],
+    *,
+    deterministic: bool = False,
 ) -> dict[str, Any]:
     """Paint one picture; the output appears complete, or not at all.
 
@@ -28,6 +33,7 @@ def stylize(
         styles: the style images; they blend in equal shares.
         output: replaced if it exists; its suffix gives the format.
         values: parameters.
+        deterministic: the same pictures and parameters give the same bytes.
 
     Returns:
         What was done, as plain JSON values.
@@ -62,7 +68,8 @@ def stylize(
         )
         with progress.IterationBar() as bar:
             bar.say("loading the network")
-            rendering = Rendering(job, api.engine(), images.ImageLimits())
+            engine = api.engine(deterministic=deterministic)
+            rendering = Rendering(job, engine, images.ImageLimits())
             bar.say(f"drafting; about {rendering.estimate}")
             for iterate in rendering:
                 bar.show(

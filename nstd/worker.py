@@ -39,6 +39,7 @@ class Options:
     weights: Path
     precision: Precision
     threads: int
+    deterministic: bool
     image_bytes: int
     image_pixels: int
     log: Path
@@ -155,7 +156,12 @@ def serve(connection: Connection, options: Options) -> None:
     _redirect_stderr(options.log)
     started = time.perf_counter()
     try:
-        engine = build(options.weights, options.precision, options.threads)
+        engine = build(
+            options.weights,
+            options.precision,
+            options.threads,
+            deterministic=options.deterministic,
+        )
     except NstdError as error:
         connection.send(Unable(Failure.of(error)))
         return
