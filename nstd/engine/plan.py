@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from nstd.engine import adain, palette
 from nstd.engine.checkpoint import fingerprint
-from nstd.engine.estimate import Estimate, estimate
+from nstd.engine.estimate import Estimate, Work, estimate
 from nstd.engine.objective import Structure, Targets
 from nstd.errors import ImageTooSmallError, ParamsError, TooLargeError
 from nstd.resampling import fit, resize
@@ -71,6 +71,15 @@ class Plan:
     def descent(self) -> Descent:
         """The compiled loop."""
         return self._network.descent(self.structure)
+
+    @property
+    def sizes(self) -> list[tuple[int, int, int]]:
+        """(height, width, iterations) of each scale."""
+        return [(*self.size(index), stage.iterations) for index, stage in enumerate(self.stages)]
+
+    def learn(self, size: tuple[int, int], iterations: int, seconds: float) -> None:
+        """Let later estimates know what iterations at a size took."""
+        self._network.pace.learn(Work.of(self.structure, *size) * iterations, seconds)
 
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) of a scale; the last one is the result's, exactly."""
@@ -149,11 +158,10 @@ class Plan:
         return height, width
 
     def _estimate(self) -> Estimate:
-        sizes = [(*self.size(index), stage.iterations) for index, stage in enumerate(self.stages)]
         return estimate(
-            self.structure.layers,
-            sizes or [(*self._request.shape, 1)],
-            speed=self._engine.speed(),
+            self.structure,
+            self.sizes or [(*self._request.shape, 1)],
+            seconds=self._network.pace.seconds,
             value_bytes=self._network.dtype.size,
         )
 

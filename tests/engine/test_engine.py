@@ -9,7 +9,7 @@ import tensorflow as tf
 from conftest import picture
 
 from nstd.domain import StyleImage, StyleRequest
-from nstd.engine.engine import SpeedOfConvolutions, StyleCache
+from nstd.engine.engine import StyleCache
 from nstd.params import StyleParams
 
 if TYPE_CHECKING:
@@ -77,15 +77,6 @@ def test_the_cache_tells_keys_and_shapes_apart() -> None:
         cache.get(image, "a", lambda: tf.constant(4)),
     ]
     assert [int(value) for value in values] == [1, 2, 3, 1]
-
-
-def test_speed_is_measured_and_learned() -> None:
-    """A first answer without a transfer, then nearer to what transfers really reach."""
-    speed = SpeedOfConvolutions(tf.float32)
-    first = speed()
-    assert first > 1e8
-    speed.learn(operations=10 * first, seconds=1.0)
-    assert speed() == 5.5 * first
 
 
 def test_precisions_have_networks_of_their_own(engine: Engine) -> None:
