@@ -10,7 +10,7 @@ from conftest import picture, save_picture
 
 import nstd
 from nstd import api
-from nstd.errors import ImageError
+from nstd.errors import ImageError, ImageTooSmallError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,6 +75,18 @@ def test_arrays_that_are_no_pictures_are_refused(wrong: np.ndarray) -> None:
     """The message says which one and what is expected."""
     with pytest.raises(ImageError, match=r"the style array.*\[H, W, 3\]"):
         nstd.stylize(picture(32, 32), wrong, DRAFT)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (20_000, 10)])
+def test_files_of_extreme_shapes_are_refused_clearly(
+    tmp_path: Path, width: int, height: int
+) -> None:
+    """As content or as style: which picture, what it is, and what is needed."""
+    extreme = save_picture(tmp_path / "x.png", width, height)
+    good = picture(64, 64)
+    for pair, who in (((extreme, good), "the content image"), ((good, extreme), "the style image")):
+        with pytest.raises(ImageTooSmallError, match=f"{who}: size: is .*needs 16 on the short"):
+            nstd.stylize(*pair, nstd.StyleParams(preset="fast"))
 
 
 def test_unknown_names_are_attribute_errors() -> None:
