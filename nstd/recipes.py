@@ -34,8 +34,9 @@ class Recipe:
     """Everything that defines an optimisation.
 
     Attributes:
-        init: what the generated image starts as: the AdaIN draft, the content, uniform noise,
-            noise with the style's colours, or an image of the user's.
+        init: what the generated image starts as: the AdaIN draft (as a warm start, in the style's
+            colours), the content, uniform noise, noise with the style's colours, or an image of
+            the user's.
         content_layers: (layer, weight) of the content loss.
         style_layers: (layer, weight) of the style loss.
         content_loss: `mean_squared` is the paper's; `scaled_squared` is sum(d^2) / sum|d|, whose

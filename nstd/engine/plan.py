@@ -101,7 +101,8 @@ class Plan:
         if self.recipe.init == "random":
             return tf.constant(generator.random((1, *size, 3), np.float32))
         if self.recipe.init == "style_stats":
-            return tf.constant(palette.noise_like(self._styles, size, generator)[None])
+            colors = self._style_colors(max(size))
+            return tf.constant(palette.noise_with_colors(size, *colors, generator)[None])
         content = _at(self.content, size)
         return content if self.recipe.init == "content" else self._draft(content, max(size))
 
@@ -126,9 +127,24 @@ class Plan:
         started = time.perf_counter()
         draft = self._network.draft
         mean, deviation = self._blended(side, "adain", draft.statistics)
-        image = draft.paint(content, mean, deviation, tf.constant(self.recipe.alpha, tf.float32))
+        alpha = self.recipe.alpha
+        image = draft.paint(content, mean, deviation, tf.constant(alpha, tf.float32))
+        if self.stages:
+            # A warm start: the draft's colours are near the style's, and iterations are dear.
+            matched = palette.with_colors(np.asarray(image[0]), *self._style_colors(side))
+            image += alpha * (matched - image)
         self.seconds["draft"] += time.perf_counter() - started
         return image
+
+    def _style_colors(self, side: int) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and raw second moment of the styles' colours at a scale."""
+
+        def measure(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            mean, moment = palette.color_moments(image.numpy())
+            return tf.constant(mean), tf.constant(moment)
+
+        mean, moment = self._blended(side, "colors", measure)
+        return mean.numpy(), moment.numpy()
 
     def _blended(self, side: int, key: object, measure: Callable[[tf.Tensor], Any]) -> Any:  # noqa: ANN401 - what `measure` returns
         """Statistics of the styles at a scale, averaged by share; measured once for each style."""

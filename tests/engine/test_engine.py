@@ -38,14 +38,14 @@ class CountingCache(StyleCache):
 
 
 def test_a_style_is_measured_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second content in the same style finds draft statistics and targets in the cache."""
+    """The second content in the same style finds statistics, colours and targets in the cache."""
     cache = CountingCache()
     monkeypatch.setattr(engine, "styles", cache)
     style = StyleImage(picture(48, 48, 9))
     for seed in (1, 2):
         params = StyleParams(preset="fast", iterations=1)
         engine.transfer(StyleRequest(picture(48, 48, seed), (style,), params)).result()
-    assert cache.measured == 2
+    assert cache.measured == 3
 
 
 def test_the_cache_forgets_the_least_recent() -> None:

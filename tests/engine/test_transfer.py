@@ -86,12 +86,12 @@ def test_classic_starts_without_content_loss(engine: Engine) -> None:
 
 
 def test_fast_improves_on_its_draft(engine: Engine) -> None:
-    """The warm start is worth having, and the iterations after it too."""
+    """The warm start, in the style's colours, is worth having, and the iterations too."""
     drafted = engine.transfer(request(preset="draft")).result()
     wanted = request(preset="fast", iterations=40)
     result = engine.transfer(wanted).result()
     start = total_loss(engine, wanted, drafted.image)
-    assert result.trace[0].total == pytest.approx(start, rel=1e-3)
+    assert result.trace[0].total < start
     assert result.trace[result.best_iteration or 0].total < 0.6 * start
 
 
