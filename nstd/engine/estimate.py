@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from nstd.engine.objective import Structure
 
 _CHANNELS = (64, 128, 256, 512, 512)
-# TensorFlow, the network and its workspace; then multiples of what the layers hold. Fitted to
-# the peak memory of transfers of 256 to 2048 pixels on a CPU (benchmarks/memory.py).
-_BASE_BYTES = 0.9e9
-_LIVE_COPIES = {2: 2.5, 4: 1.9}  # by the bytes of a value; bfloat16 has float32 copies beside it
+# TensorFlow, the network and its workspace; then multiples of what the layers hold. By the bytes
+# of a value, for bfloat16 has float32 copies beside it. Fitted to the peak memory of transfers of
+# preset `fast` on CPUs (benchmarks/memory.py): float32 at 256 to 1024 pixels on one without
+# AVX-512, bfloat16 at 256 to 2048 on one that multiplies it.
+_BASE_BYTES = {2: 0.9e9, 4: 1.0e9}
+_LIVE_COPIES = {2: 2.5, 4: 3.2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def estimate(
         total += seconds(Work.of(structure, height, width) * iterations)
         held = activation_bytes(structure.layers, height, width, value_bytes)
         largest = max(largest, held)
-    return Estimate(total, _BASE_BYTES + _LIVE_COPIES[value_bytes] * largest)
+    return Estimate(total, _BASE_BYTES[value_bytes] + _LIVE_COPIES[value_bytes] * largest)
 
 
 def _walk(layers: Iterable[str], height: int, width: int) -> Iterable[tuple[str, int, int]]:
