@@ -139,7 +139,7 @@ class Transfer:
         weights = Weights.of(self._plan.recipe)
         schedule = Schedule.of(self._plan.recipe, self._plan.iterations)
         end = self._scale_start + stage.iterations
-        count, finite, saved_at = 1, True, time.perf_counter()
+        count, finite, warm, saved_at = 1, True, False, time.perf_counter()
         while finite and len(self._trace) < end and not self._has_settled():
             started = time.perf_counter()
             self._state, terms, all_finite = descent.run(
@@ -148,8 +148,9 @@ class Transfer:
             rows, finite = terms.numpy().tolist(), bool(all_finite)
             taken = time.perf_counter() - started
             self._optimise_seconds += taken
-            if len(rows) > 1:  # a scale's first call is alone, and may have traced
+            if warm:
                 self._plan.learn(size, len(rows), taken)
+            warm = True  # a scale's first call may have traced
             for row in rows:
                 yield self._record(Losses(*row), taken / len(rows), stage.side)
             now = time.perf_counter()

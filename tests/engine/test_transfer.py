@@ -471,6 +471,14 @@ def test_a_transfer_knows_what_it_will_take(engine: Engine) -> None:
     assert large.memory > small.memory
 
 
+def test_estimates_learn_from_slow_iterations_too(engine: Engine) -> None:
+    """Even where a call of the loop has one iteration only, as on a slow machine."""
+    wanted = request(preset="fast", iterations=3, snapshots=1)  # a call for each iteration
+    before = engine.transfer(wanted).estimate
+    engine.transfer(wanted).result()
+    assert engine.transfer(wanted).estimate.seconds != before.seconds
+
+
 def test_the_picture_can_be_watched(engine: Engine) -> None:
     """At any time the transfer has a picture, at the present scale's size."""
     transfer = engine.transfer(request(48, 40, preset="quality", iterations=2, min_scale=32))
