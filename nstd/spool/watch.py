@@ -1,7 +1,8 @@
 """Wake the daemon when something happens in the inbox.
 
 A wake-up carries nothing: what happened is found out by the scan. Missing one costs at most
-`rescan_seconds`, so trouble with the watch is worth a warning and no more.
+`rescan_seconds`, so trouble with the watch is worth a warning and no more. Polling is therefore
+the rescan itself, and needs no watcher.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
+import structlog
 from watchdog.events import (
     DirCreatedEvent,
     DirMovedEvent,
@@ -21,10 +23,15 @@ from watchdog.events import (
 )
 from watchdog.observers import Observer
 
-from nstd.spool.layout import CONTROL
+from nstd import telemetry
+from nstd.spool import mounts
+from nstd.spool.layout import CONTROL, STATUS_FILE
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Literal
+
+    from watchdog.observers.api import BaseObserver
 
 # Not the opened and closed-after-reading events: our own reading would wake us for ever.
 _EVENTS: list[type[FileSystemEvent]] = [
@@ -34,6 +41,8 @@ _EVENTS: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
     DirMovedEvent,
 ]
+
+_log = structlog.get_logger()
 
 
 class Waker:
@@ -68,30 +77,80 @@ class Watch(FileSystemEventHandler):
 
     Args:
         folder: the inbox.
+        mode: `auto` doesn't watch what other machines write to.
         waker: woken by every event that can mean new input.
     """
 
-    def __init__(self, folder: Path, waker: Waker) -> None:
+    def __init__(
+        self, folder: Path, mode: Literal["auto", "inotify", "polling"], waker: Waker
+    ) -> None:
         self._folder = folder
         self._waker = waker
-        self._observer = Observer()
+        self._polls = mode == "polling" or (mode == "auto" and mounts.is_remote(folder))
+        self._observer: BaseObserver | None = None
+        self._watched: tuple[int, int] | None = None
+        self._has_complained = False
 
-    def start(self) -> None:
-        """Start watching.
+    def check(self) -> None:
+        """Start watching, or start again where the watch is dead or its folder another.
+
+        Watchdog says nothing when the folder is replaced or its thread dies, so every rescan
+        asks. A refusal is logged once: the rescans go on without events.
+        """
+        if self._polls:
+            return
+        try:
+            found = self._folder.stat()
+        except OSError:
+            return  # the scan has more to say about that
+        present = (found.st_dev, found.st_ino)
+        if self._observer and present == self._watched and self._is_alive(self._observer):
+            return
+        self.stop()
+        try:
+            self._observer = self._start()
+        except OSError as error:
+            if not self._has_complained:
+                _log.warning(
+                    telemetry.WATCH_DEGRADED,
+                    reason=str(error),
+                    remedy="raise fs.inotify.max_user_watches, or set watch.mode: polling",
+                )
+            self._has_complained = True
+        else:
+            self._watched, self._has_complained = present, False
+
+    def stop(self) -> None:
+        """Stop watching."""
+        if self._observer is not None:
+            # An emitter whose folder is gone has ended; the observer joins the others.
+            self._observer.stop()
+            self._observer.join()
+            self._observer = None
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Called by watchdog, in its thread."""
+        path = os.fsdecode(event.dest_path or event.src_path)
+        is_ours = f"{os.sep}{CONTROL}{os.sep}" in path or path == str(self._folder / STATUS_FILE)
+        if not is_ours:
+            self._waker.wake()
+
+    def _start(self) -> BaseObserver:
+        """An observer that runs.
 
         Raises:
             OSError: the system refuses, for want of watches as a rule.
         """
-        self._observer.schedule(self, str(self._folder), recursive=True, event_filter=_EVENTS)
-        self._observer.start()
+        observer = Observer()
+        observer.schedule(self, str(self._folder), recursive=True, event_filter=_EVENTS)
+        try:
+            observer.start()
+        except BaseException:
+            # Its threads, if any, must not outlive the attempt.
+            observer.unschedule_all()
+            raise
+        return observer
 
-    def stop(self) -> None:
-        """Stop watching."""
-        if self._observer.is_alive():
-            self._observer.stop()
-            self._observer.join()
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        """Called by watchdog, in its thread."""
-        if f"{os.sep}{CONTROL}{os.sep}" not in os.fsdecode(event.dest_path or event.src_path):
-            self._waker.wake()
+    @staticmethod
+    def _is_alive(observer: BaseObserver) -> bool:
+        return observer.is_alive() and all(emitter.is_alive() for emitter in observer.emitters)
