@@ -19,8 +19,8 @@ from daemon_process import DaemonProcess, drop
 from PIL import Image
 
 from nstd import sidecar
-from nstd.entry import State
 from nstd.engine import weights
+from nstd.entry import State
 from nstd.params import StyleParams
 from nstd.spool import files
 from nstd.spool.ledger import Ledger
