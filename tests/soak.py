@@ -89,7 +89,7 @@ class Soak:
         self._note(daemon)
 
     def _act(self) -> None:
-        waiting = sum(1 for _ in (self._root / "inbox").rglob("*.yaml"))
+        waiting = len(list((self._root / "inbox" / ".nstd").glob("claimed/*")))
         if waiting < _BACKLOG:
             for _ in range(self._chance.randint(1, 4)):
                 self._dropper.drop()

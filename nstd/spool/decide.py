@@ -24,7 +24,7 @@ class Do(StrEnum):
     """One step. `index` of a `Step` says for which input, where that matters."""
 
     TAKE = "take"  # rename the sidecar out of the inbox: from here on the job is ours
-    FORGET = "forget"  # its owner withdrew the sidecar first: there is no job
+    FORGET = "forget"  # its owner withdrew the sidecar before it was run: there is no job
     COPY = "copy"  # copy and hash the images
     RUN = "run"  # nothing, until a worker is free
     RENDER_AGAIN = "render_again"  # the worker's result is gone
@@ -114,6 +114,8 @@ def next_step(entry: Entry, seen: Seen, originals: Originals = "archive") -> Ste
                 return Step(Do.COPY)
             return Step(Do.TAKE if seen.offered else Do.FORGET)
         case State.CLAIMED:
+            if not seen.token:
+                return Step(Do.FORGET)
             return Step(Do.RUN if seen.copies else Do.COPY)
         case State.RUNNING:
             return Step(Do.WAIT)

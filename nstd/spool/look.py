@@ -29,7 +29,7 @@ def look(desk: Desk, entry: Entry) -> Seen:
         case State.QUEUED:
             seen = Seen(offered=_is_offered(desk, entry), token=_has_token(desk, entry))
         case State.CLAIMED:
-            return Seen(copies=_has_copies(desk, entry))
+            seen = Seen(token=_has_token(desk, entry), copies=_has_copies(desk, entry))
         case State.RUNNING:
             return Seen()
         case State.RENDERED:
