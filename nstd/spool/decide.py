@@ -70,12 +70,14 @@ class Original:
 
     Attributes:
         wanted_by_job: another job that has not ended uses it.
-        wanted_by_sidecar: a sidecar in the inbox asks for it, or can't be understood yet.
+        wanted_by_sidecar: a sidecar in the inbox asks for it.
+        may_be_wanted: a sidecar in the inbox hasn't been read yet, and may ask for it.
     """
 
     where: Where
     wanted_by_job: bool = False
     wanted_by_sidecar: bool = False
+    may_be_wanted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ def _retiring(entry: Entry, seen: Seen, policy: Originals) -> Step:
                 return Step(Do.LOSE, index)
         if policy == "keep" or one.source.library or original.wanted_by_job:
             return Step(Do.LEAVE, index)
-        if original.wanted_by_sidecar or not seen.may_file:
+        if original.wanted_by_sidecar or original.may_be_wanted or not seen.may_file:
             return Step(Do.WAIT)
         return Step(Do.SET_ASIDE, index)
     if seen.token:
@@ -176,8 +178,9 @@ def _quarantining(entry: Entry, seen: Seen) -> Step:
                 return Step(Do.LOSE, index)
         if one.source.library:
             return Step(Do.LEAVE, index)
-        wanted = original.wanted_by_job or original.wanted_by_sidecar
-        return Step(Do.COPY_OUT if wanted else Do.SET_ASIDE, index)
+        if original.wanted_by_job or original.wanted_by_sidecar:
+            return Step(Do.COPY_OUT, index)
+        return Step(Do.WAIT) if original.may_be_wanted else Step(Do.SET_ASIDE, index)
     return Step(Do.FILE_TOKEN if seen.token else Do.SETTLE)
 
 
