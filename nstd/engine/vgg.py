@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import tensorflow as tf
 
+from nstd.engine.convolution import Convolution
 from nstd.params import LAYERS
 
 if TYPE_CHECKING:
@@ -39,12 +40,11 @@ class FeatureExtractor:
         self._dtype = dtype
         self._preprocess = tf.constant(weights.arrays["preprocess/kernel"][0, 0])
         self._mean = tf.constant(weights.arrays["preprocess/bias"])
-        self._kernels = {
-            layer: tf.cast(tf.constant(weights.arrays[f"{layer}/kernel"]), dtype)
+        self._convolutions = {
+            layer: Convolution(
+                weights.arrays[f"{layer}/kernel"], weights.arrays[f"{layer}/bias"], dtype
+            )
             for layer in LAYERS
-        }
-        self._biases = {
-            layer: tf.cast(tf.constant(weights.arrays[f"{layer}/bias"]), dtype) for layer in LAYERS
         }
 
     def activations(
@@ -92,8 +92,7 @@ class FeatureExtractor:
         if extended:
             # A border of one pixel: mirroring about the edge itself repeats it.
             features = pad_one(features, "REFLECT" if mirrored else "SYMMETRIC")
-        convolved = tf.nn.conv2d(features, self._kernels[layer], 1, "VALID" if extended else "SAME")
-        return tf.nn.relu(tf.nn.bias_add(convolved, self._biases[layer]))
+        return tf.nn.relu(self._convolutions[layer](features, "VALID" if extended else "SAME"))
 
 
 def pad_one(features: tf.Tensor, mode: Literal["REFLECT", "SYMMETRIC"]) -> tf.Tensor:
