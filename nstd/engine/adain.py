@@ -77,7 +77,8 @@ class Draft:
         return tf.clip_by_value(decoded[:, : shape[1], : shape[2]], 0.0, 1.0)
 
     def _encode(self, image: tf.Tensor) -> tf.Tensor:
-        return self._extractor.activations(image, [_ENCODED], padding="reflect")[_ENCODED]
+        found = self._extractor.activations(image, [_ENCODED], padding="reflect")
+        return tf.cast(found[_ENCODED], tf.float32)
 
     def _decode(self, features: tf.Tensor) -> tf.Tensor:
         features = tf.cast(features, self._dtype)

@@ -33,7 +33,7 @@ class FeatureExtractor:
 
     Args:
         weights: see `nstd.engine.weights`.
-        dtype: that the convolutions run in; activations are returned as float32 all the same.
+        dtype: that the convolutions run in and the activations have.
     """
 
     def __init__(self, weights: Weights, dtype: tf.DType) -> None:
@@ -68,7 +68,7 @@ class FeatureExtractor:
             pooling: `max` is the network's own; `average` is the paper's (section 2), smoother.
 
         Returns:
-            Float32 [1, H', W', C] by layer, H' = H / 2^(block - 1), rounded down except with
+            [1, H', W', C] by layer, H' = H / 2^(block - 1), rounded down except with
             `reflect`.
         """
         wanted = frozenset(layers)
@@ -81,7 +81,7 @@ class FeatureExtractor:
                 features = pool(features, 2, 2, "SAME" if padding == "reflect" else "VALID")
             features = self._convolve(features, layer, padding)
             if layer in wanted:
-                found[layer] = tf.cast(features, tf.float32)
+                found[layer] = features
                 if len(found) == len(wanted):
                     break
         return found
