@@ -32,8 +32,8 @@ class Convolution:
     def __init__(self, kernel: np.ndarray, bias: np.ndarray, dtype: tf.DType) -> None:
         self._kernel = tf.cast(tf.constant(kernel), dtype)
         self._bias = tf.cast(tf.constant(bias), dtype)
-        # With fewer channels there is nothing to gain from a layout.
-        self._is_turned = _has_onednn() and min(kernel.shape[2:]) > 3  # noqa: PLR2004 - RGB
+        # On the three channels of a picture nothing is gained, and its gradient is that operation.
+        self._is_turned = _has_onednn() and kernel.shape[2] > 3  # noqa: PLR2004 - RGB
         if self._is_turned:
             self._turned = tf.transpose(self._kernel[::-1, ::-1], [0, 1, 3, 2])
 

@@ -40,12 +40,13 @@ def onednn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> b
 
 @pytest.mark.usefixtures("onednn")
 @pytest.mark.parametrize(("height", "width"), SIZES)
-def test_same_matches_float64(height: int, width: int) -> None:
+@pytest.mark.parametrize(("incoming", "outgoing"), [(5, 8), (3, 4), (8, 3)])
+def test_same_matches_float64(height: int, width: int, incoming: int, outgoing: int) -> None:
     """Zeros continue the features, for odd sizes and down to one position."""
-    kernel, bias = parts(5, 8)
-    features = RNG.normal(size=(1, height, width, 5)).astype(np.float32)
+    kernel, bias = parts(incoming, outgoing)
+    features = RNG.normal(size=(1, height, width, incoming)).astype(np.float32)
     found = Convolution(kernel, bias, tf.float32)(tf.constant(features), "SAME")
-    assert found.shape == (1, height, width, 8)
+    assert found.shape == (1, height, width, outgoing)
     assert np.allclose(found[0], reference(features[0], kernel, bias), rtol=1e-4, atol=1e-4)
 
 
