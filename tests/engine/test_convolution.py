@@ -34,7 +34,7 @@ def reference(features: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.
 @pytest.fixture(params=[True, False], ids=["onednn", "plain"])
 def onednn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Take either way, whatever this machine has."""
-    monkeypatch.setattr(convolution, "_has_onednn", lambda: request.param)
+    monkeypatch.setattr(convolution, "_has_onednn", lambda _: request.param)
     return bool(request.param)
 
 
@@ -104,7 +104,7 @@ def test_both_operations_agree(monkeypatch: pytest.MonkeyPatch, dtype: tf.DType)
     features = tf.cast(RNG.normal(size=(1, 10, 12, 64)), dtype)
     found = []
     for has in (True, False):
-        monkeypatch.setattr(convolution, "_has_onednn", lambda has=has: has)
+        monkeypatch.setattr(convolution, "_has_onednn", lambda _, has=has: has)
         found.append(tf.cast(Convolution(kernel, bias, dtype)(features, "SAME"), tf.float32))
     error = tf.norm(found[0] - found[1]) / tf.norm(found[1])
     assert float(error) < (1e-5 if dtype == tf.float32 else 0.03)
