@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import nstd
+import nstd.engine  # before TensorFlow, which it sets up
 from nstd import images
 from nstd.config import Config, Limits
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from conftest import picture
 
@@ -14,8 +15,6 @@ from nstd.params import StyleParams
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pytest
 
     from nstd.engine.engine import Engine
 
@@ -85,7 +84,7 @@ def test_speed_is_measured_and_learned() -> None:
     first = speed()
     assert first > 1e8
     speed.learn(operations=10 * first, seconds=1.0)
-    assert speed() == 5.5 * first
+    assert speed() == pytest.approx(5.5 * first)
 
 
 def test_precisions_have_networks_of_their_own(engine: Engine) -> None:
