@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from nstd.errors import InboxAbsentError
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nstd.config import Config
-    from nstd.entry import Entry, Source
+    from nstd.entry import Entry, Input, Source
     from nstd.spool.ledger import Ledger
 
 
@@ -24,12 +25,12 @@ class Wanted:
     Attributes:
         images: named by sidecars that could be read, relative to the inbox.
         folders: of sidecars that couldn't be read yet: any image in them may be wanted.
-        began: monotonic seconds at which the scan began.
+        began: monotonic seconds at which the scan began; minus infinity before the first.
     """
 
     images: frozenset[Path] = frozenset()
     folders: frozenset[Path] = frozenset()
-    began: float = 0.0
+    began: float = -math.inf
 
     def has(self, relative: Path) -> bool:
         """Whether an image may be wanted."""
@@ -68,17 +69,26 @@ class Desk:
                 remedy=marker.remedy(self.config, self.ledger),
             )
 
-    def is_wanted_by_job(self, entry: Entry, source: Source) -> bool:
-        """Whether another job that has not ended uses the same original."""
-        return self.ledger.is_wanted(source.root, source.relative, entry.job_id)
+    def is_wanted_by_job(self, entry: Entry, one: Input) -> bool:
+        """Whether another job that is not settled uses the same original: it will see to it."""
+        return one.identity is not None and self.ledger.is_wanted(
+            one.source.root, one.source.relative, one.identity, entry.job_id
+        )
 
     def is_wanted_by_sidecar(self, source: Source) -> bool:
         """Whether a sidecar in the inbox does, or may."""
         return not source.library and self.wanted.has(source.relative)
 
+    def want(self, entry: Entry) -> None:
+        """Note the images of a sidecar that is in the inbox again, until the next scan does."""
+        images = (one.source.relative for one in entry.inputs if not one.source.library)
+        self.wanted = replace(self.wanted, images=self.wanted.images.union(images))
+
     def may_file(self, entry: Entry) -> bool:
         """Whether a scan has looked for further sidecars since the grace time ended."""
-        published = self.published_at.get(entry.job_id, 0.0)
+        published = self.published_at.get(entry.job_id)
+        if published is None:
+            return self.wanted.began > -math.inf
         return self.wanted.began >= published + self.config.retire_grace_seconds
 
 

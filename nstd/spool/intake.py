@@ -97,6 +97,7 @@ class Intake:
         except UntouchableError as error:
             # It stays where it is and is met again by the next scan; the others go on.
             claim.forget(self._desk, entry)
+            self._desk.want(entry)
             complaints[candidate.path] = str(error)
             return False
         if taken is not None and failure is None:

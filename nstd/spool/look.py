@@ -102,5 +102,5 @@ def _original(desk: Desk, entry: Entry, one: Input) -> Original:
     if one.identity is None or beneath.identity(source.root, source.relative) != one.identity:
         return Original(Where.GONE)
     return Original(
-        Where.THERE, desk.is_wanted_by_job(entry, source), desk.is_wanted_by_sidecar(source)
+        Where.THERE, desk.is_wanted_by_job(entry, one), desk.is_wanted_by_sidecar(source)
     )

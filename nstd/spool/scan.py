@@ -60,7 +60,7 @@ class Scan:
         ready: in the order in which to run.
         cancels: files that ask for jobs to be cancelled, relative to the inbox.
         oddities: (path, what it is): has an input's name but is no regular file.
-        wanted: images that sidecars ask for.
+        wanted: images that sidecars ask for which stay in the inbox; the others' are their jobs'.
     """
 
     ready: tuple[Candidate, ...] = ()
@@ -127,11 +127,13 @@ class Scanner:
                 candidate = self._candidate(path, path.with_suffix("") in withdrawn)
             except _NotYetError as reason:
                 waiting.append(Waiting(path, str(reason), reason.settling))
+                asked.update(source.relative for source in self._asked_for(path))
                 if path not in self._parsed:
                     unread.add(path.parent)
             except OSError as error:
                 # Not the file's fault as far as we can tell: too many open files, a failing disk.
                 waiting.append(Waiting(path, f"can't be read: {error.strerror}", settling=False))
+                asked.update(source.relative for source in self._asked_for(path))
                 unread.add(path.parent)
             except NstdError as error:
                 rejected.append(Rejection(self._remains(path, found), Failure.of(error)))
@@ -142,7 +144,6 @@ class Scanner:
                 assert candidate.sidecar is not None  # noqa: S101 - it is ready
                 order = (-candidate.sidecar.priority, found.mtime_ns, str(path))
                 ready.append((order, candidate))
-            asked.update(source.relative for source in self._asked_for(path))
         self._forget_the_gone(set(sidecars))
         return Scan(
             tuple(candidate for _, candidate in sorted(ready, key=lambda pair: pair[0])),
