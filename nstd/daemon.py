@@ -292,9 +292,11 @@ class Daemon:
             except Exception as error:  # noqa: BLE001 - it concerns one job
                 # A mistake of ours: quarantine the job, so that it ends.
                 _log.exception(telemetry.INTERNAL_ERROR, job_id=entry.job_id)
-                if entry.state is State.RENDERED:
+                # It may have come further since it was listed; what is published is no failure.
+                present = self._desk.ledger.entry(entry.job_id)
+                if present is not None and present.state is State.RENDERED:
                     failure = internal_failure(error)
-                    self._desk.ledger.advance(entry, state=State.FAILED, failure=failure)
+                    self._desk.ledger.advance(present, state=State.FAILED, failure=failure)
                 else:
                     self._closing.put_off(entry, str(error))
 

@@ -175,6 +175,7 @@ def give_back(desk: Desk, entry: Entry) -> None:
     token = layout.token(desk.config, entry)
     if files.identity(token) is not None:
         put_back(desk.inbox, token, entry.place, entry.job_id)
+        desk.want(entry)
     forget(desk, entry)
 
 

@@ -17,6 +17,8 @@ from nstd.errors import Disposition
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from nstd.entry import Input
+
 Originals = Literal["archive", "keep", "delete"]
 
 
@@ -69,7 +71,7 @@ class Original:
     """What the folders show of one input.
 
     Attributes:
-        wanted_by_job: another job that has not ended uses it.
+        wanted_by_job: another job that is not settled uses it.
         wanted_by_sidecar: a sidecar in the inbox asks for it.
         may_be_wanted: a sidecar in the inbox hasn't been read yet, and may ask for it.
     """
@@ -92,7 +94,8 @@ class Seen:
         staged: the result is complete under its temporary name.
         placed: it has its final name.
         manifest: the manifest has its own, and is this job's.
-        may_file: the time is over in which another sidecar might turn up for the same images.
+        may_file: a scan has looked for other sidecars that ask for the same images, after the
+            time in which one might turn up.
     """
 
     offered: bool = False
@@ -167,21 +170,26 @@ def _quarantining(entry: Entry, seen: Seen) -> Step:
             return Step(Do.SETTLE)  # its owner took everything back: nothing to explain it beside
         return Step(Do.EXPLAIN)
     for index, (one, original) in enumerate(zip(entry.inputs, seen.originals, strict=True)):
-        if one.fate is not Fate.PENDING:
-            continue
-        match original.where:
-            case Where.OTHER_ASIDE:
-                return Step(Do.GIVE_BACK, index)
-            case Where.ASIDE:
-                return Step(Do.FILE, index)
-            case Where.GONE:
-                return Step(Do.LOSE, index)
-        if one.source.library:
-            return Step(Do.LEAVE, index)
-        if original.wanted_by_job or original.wanted_by_sidecar:
-            return Step(Do.COPY_OUT, index)
-        return Step(Do.WAIT) if original.may_be_wanted else Step(Do.SET_ASIDE, index)
+        if one.fate is Fate.PENDING:
+            return _quarantining_image(one, original, seen, index)
     return Step(Do.FILE_TOKEN if seen.token else Do.SETTLE)
+
+
+def _quarantining_image(one: Input, original: Original, seen: Seen, index: int) -> Step:
+    match original.where:
+        case Where.OTHER_ASIDE:
+            return Step(Do.GIVE_BACK, index)
+        case Where.ASIDE:
+            return Step(Do.FILE, index)
+        case Where.GONE:
+            return Step(Do.LOSE, index)
+    if one.source.library:
+        return Step(Do.LEAVE, index)
+    if original.wanted_by_job or original.wanted_by_sidecar:
+        return Step(Do.COPY_OUT, index)
+    if original.may_be_wanted or not seen.may_file:
+        return Step(Do.WAIT)
+    return Step(Do.SET_ASIDE, index)
 
 
 def _housed(entry: Entry, step: Step) -> Step:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from nstd.entry import State
 from nstd.errors import InboxAbsentError
 from nstd.spool import marker
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nstd.config import Config
-    from nstd.entry import Entry, Source
+    from nstd.entry import Entry, Input, Source
     from nstd.spool.ledger import Ledger
 
 
@@ -27,12 +28,12 @@ class Wanted:
         images: named by sidecars that could be read, relative to the inbox.
         unread: folders with sidecars that couldn't be read yet, so that any image in them may be
             wanted; and the monotonic seconds at which the first of these sidecars was seen.
-        began: monotonic seconds at which the scan began.
+        began: monotonic seconds at which the scan began; minus infinity before the first.
     """
 
     images: frozenset[Path] = frozenset()
     unread: Mapping[Path, float] = field(default_factory=dict)
-    began: float = 0.0
+    began: float = -math.inf
 
     def may_have(self, relative: Path, moment: float) -> bool:
         """Whether a sidecar that came before a moment and couldn't be read may want an image."""
@@ -71,9 +72,11 @@ class Desk:
                 remedy=marker.remedy(self.config, self.ledger),
             )
 
-    def is_wanted_by_job(self, entry: Entry, source: Source) -> bool:
-        """Whether another job that has not ended uses the same original."""
-        return self.ledger.is_wanted(source.root, source.relative, entry.job_id)
+    def is_wanted_by_job(self, entry: Entry, one: Input) -> bool:
+        """Whether another job that is not settled uses the same original: it will see to it."""
+        return one.identity is not None and self.ledger.is_wanted(
+            one.source.root, one.source.relative, one.identity, entry.job_id
+        )
 
     def is_wanted_by_sidecar(self, source: Source) -> bool:
         """Whether a sidecar in the inbox asks for it."""
@@ -87,8 +90,15 @@ class Desk:
         """
         return not source.library and self.wanted.may_have(source.relative, self.deadline(entry))
 
+    def want(self, entry: Entry) -> None:
+        """Note the images of a sidecar that is in the inbox again, until the next scan does."""
+        images = (one.source.relative for one in entry.inputs if not one.source.library)
+        self.wanted = replace(self.wanted, images=self.wanted.images.union(images))
+
     def may_file(self, entry: Entry) -> bool:
-        """Whether a scan has looked for further sidecars since the grace time ended."""
+        """Whether a scan has looked for further sidecars; after the grace time, if published."""
+        if entry.state is not State.PUBLISHED:
+            return self.wanted.began > -math.inf
         return self.wanted.began >= self.deadline(entry)
 
     def deadline(self, entry: Entry) -> float:

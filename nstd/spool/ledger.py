@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _BUSY_SECONDS = 30.0
 _WAITING = (State.QUEUED, State.CLAIMED)
-_ACTIVE = (*_WAITING, State.RUNNING, State.RENDERED)
 _ORDER = "ORDER BY priority DESC, mtime_ns, job_id"
 
 
@@ -167,13 +166,23 @@ class Ledger:
             [os.fsencode(folder), *map(os.fsencode, sidecars)],
         )
 
-    def is_wanted(self, root: Path, relative: Path, besides: str) -> bool:
-        """Whether another job that has not ended yet uses this original: it will see to it."""
-        marks = ", ".join("?" * len(_ACTIVE))
+    def is_wanted(self, root: Path, relative: Path, identity: FileIdentity, besides: str) -> bool:
+        """Whether another job that isn't settled has yet to see to this version of an original.
+
+        A job whose images are not copied yet will use whatever version it finds.
+        """
         row = self._one(
             "SELECT 1 FROM inputs JOIN jobs USING (job_id) WHERE fate = 'pending' AND root = ? "
-            f"AND relative = ? AND inputs.job_id != ? AND state IN ({marks}) LIMIT 1",
-            [os.fsencode(root), os.fsencode(relative), besides, *map(str, _ACTIVE)],
+            "AND relative = ? AND inputs.job_id != ? AND NOT settled AND (state = 'queued' OR "
+            "(inputs.inode = ? AND inputs.size = ? AND inputs.mtime_ns = ?)) LIMIT 1",
+            [
+                os.fsencode(root),
+                os.fsencode(relative),
+                besides,
+                rows.signed(identity.inode),
+                identity.size,
+                identity.mtime_ns,
+            ],
         )
         return row is not None
 

@@ -49,10 +49,13 @@ def is_placed(target: Target, sha256: str) -> bool:
     """Whether the result has its final name.
 
     A rename keeps the file's identity; where a remounted share numbers its files afresh, what is
-    in it decides.
+    in it decides. Then the temporary name must be free: equal jobs have equal results, and
+    another's is not ours.
     """
     found = files.identity(target.final)
-    return found is not None and (found == target.identity or files.sha256(target.final) == sha256)
+    if found is None or found == target.identity:
+        return found is not None
+    return files.identity(target.staged) is None and files.sha256(target.final) == sha256
 
 
 def is_manifest_of(path: Path, job_id: str) -> bool:
@@ -103,7 +106,7 @@ def _original(desk: Desk, entry: Entry, one: Input) -> Original:
         return Original(Where.GONE)
     return Original(
         Where.THERE,
-        desk.is_wanted_by_job(entry, source),
+        desk.is_wanted_by_job(entry, one),
         desk.is_wanted_by_sidecar(source),
         desk.may_be_wanted(entry, source),
     )

@@ -123,6 +123,7 @@ def tell(desk: Desk, entry: Entry, manifest: Callable[[Entry], dict[str, Any]]) 
 
 def confirm(desk: Desk, entry: Entry) -> Entry:
     """Result and manifest are where they belong."""
+    retract(entry)  # where a hard link stood in for the rename, its first name may be left
     entry = desk.ledger.advance(entry, state=State.PUBLISHED, hold="")
     desk.ended_at[entry.job_id] = time.monotonic()
     crashpoint.reached("published")
@@ -130,7 +131,7 @@ def confirm(desk: Desk, entry: Entry) -> Entry:
 
 
 def retract(entry: Entry) -> None:
-    """Remove what was staged of a result that will not be published after all."""
+    """Remove what is left under the temporary name."""
     if entry.target is not None and entry.target.identity is not None:
         with contextlib.suppress(OSError):
             entry.target.staged.unlink()

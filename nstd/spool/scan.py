@@ -60,7 +60,7 @@ class Scan:
         ready: in the order in which to run.
         cancels: files that ask for jobs to be cancelled, relative to the inbox.
         oddities: (path, what it is): has an input's name but is no regular file.
-        wanted: images that waiting sidecars ask for.
+        wanted: images that sidecars ask for which stay in the inbox; the others' are their jobs'.
     """
 
     ready: tuple[Candidate, ...] = ()
@@ -134,6 +134,7 @@ class Scanner:
             except OSError as error:
                 # Not the file's fault as far as we can tell: too many open files, a failing disk.
                 waiting.append(Waiting(path, f"can't be read: {error.strerror}", settling=False))
+                asked.update(source.relative for source in self._asked_for(path))
                 self._note_unread(path, unread)
             except NstdError as error:
                 rejected.append(Rejection(self._remains(path, found), Failure.of(error)))
