@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -28,7 +30,6 @@ from nstd.spool import mounts
 from nstd.spool.layout import CONTROL, STATUS_FILE
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Literal
 
     from watchdog.observers.api import BaseObserver
@@ -41,6 +42,9 @@ _EVENTS: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
     DirMovedEvent,
 ]
+
+_OWN_DESCRIPTORS = Path("/proc/self/fdinfo")
+_WATCH = re.compile(r"^inotify wd:\w+ ino:(\w+)", re.MULTILINE)
 
 _log = structlog.get_logger()
 
@@ -89,6 +93,7 @@ class Watch(FileSystemEventHandler):
         self._polls = mode == "polling" or (mode == "auto" and mounts.is_remote(folder))
         self._observer: BaseObserver | None = None
         self._watched: tuple[int, int] | None = None
+        self._unheard: set[int] = set()
         self._has_complained = False
 
     def check(self) -> None:
@@ -105,20 +110,37 @@ class Watch(FileSystemEventHandler):
             return  # the scan has more to say about that
         present = (found.st_dev, found.st_ino)
         if self._observer and present == self._watched and self._is_alive(self._observer):
+            self._check_below()
             return
         self.stop()
         try:
             self._observer = self._start()
         except OSError as error:
-            if not self._has_complained:
-                _log.warning(
-                    telemetry.WATCH_DEGRADED,
-                    reason=str(error),
-                    remedy="raise fs.inotify.max_user_watches, or set watch.mode: polling",
-                )
-            self._has_complained = True
+            self._complain(str(error))
         else:
-            self._watched, self._has_complained = present, False
+            self._watched, self._unheard = present, set()
+
+    def _check_below(self) -> None:
+        """Find folders that are not watched: watchdog passes over those that it is refused.
+
+        A folder that has just been made may be on its way, so it counts the second time.
+        """
+        before, self._unheard = self._unheard, _folders(self._folder) - _watched()
+        count = len(before & self._unheard)
+        if count:
+            self._complain(f"{count} folders are not watched: inotify watch limit reached")
+        else:
+            self._has_complained = False
+
+    def _complain(self, reason: str) -> None:
+        """Say once that there are no events, or not from everywhere."""
+        if not self._has_complained:
+            _log.warning(
+                telemetry.WATCH_DEGRADED,
+                reason=reason,
+                remedy="raise fs.inotify.max_user_watches, or set watch.mode: polling",
+            )
+        self._has_complained = True
 
     def stop(self) -> None:
         """Stop watching."""
@@ -154,3 +176,21 @@ class Watch(FileSystemEventHandler):
     @staticmethod
     def _is_alive(observer: BaseObserver) -> bool:
         return observer.is_alive() and all(emitter.is_alive() for emitter in observer.emitters)
+
+
+def _folders(root: Path) -> set[int]:
+    """Inodes of a folder and of those below it that users put files in."""
+    found = set()
+    for _, below, _, descriptor in os.fwalk(root):
+        below[:] = [name for name in below if not name.startswith(".")]
+        found.add(os.fstat(descriptor).st_ino)
+    return found
+
+
+def _watched() -> set[int]:
+    """Inodes that this process watches; the kernel alone knows which."""
+    found: set[int] = set()
+    for entry in _OWN_DESCRIPTORS.iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            found.update(int(one, 16) for one in _WATCH.findall(entry.read_text()))
+    return found
