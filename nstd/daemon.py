@@ -165,11 +165,7 @@ class Daemon:
         if not self._drain or self._findings is None or self._findings.settling:
             return False
         waits = self._desk.ledger.next_up(1, now()) or self._dispatcher.running
-        return not waits and not self._may_close()
-
-    def _may_close(self) -> bool:
-        """Whether a job with an outcome can still be taken on."""
-        return any(e.job_id not in self._closing.refused for e in self._closing.due())
+        return not waits and not self._closing.may_go_on()
 
     def _result(self) -> int:
         if not self._drain:
@@ -221,7 +217,7 @@ class Daemon:
         """Monotonic seconds until which nothing is to be done, unless something happens."""
         if self._stop_at is not None:
             return self._stop_at
-        if self._closing.due():
+        if self._closing.is_waiting:
             # An original is filed by the first scan after its grace time.
             self._scan_by(self._closing.published_at + self._config.retire_grace_seconds)
         deferred = self._desk.ledger.next_time(now())

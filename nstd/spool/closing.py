@@ -19,7 +19,7 @@ from nstd.spool.steps import advance
 if TYPE_CHECKING:
     from nstd.spool.desk import Desk
 
-_ENDING = (State.RENDERED, State.PUBLISHED, State.FAILED, State.CANCELLED)
+_AT_ONCE = (State.RENDERED, State.FAILED, State.CANCELLED)
 
 _log = structlog.get_logger()
 
@@ -42,14 +42,32 @@ class Closing:
         self.failures = 0
         self.refused: dict[str, str] = {}
         self.published_at = 0.0
+        self._waiting: set[str] = set()
+        self._looked_after = -1.0
 
     def due(self) -> list[Entry]:
-        """Jobs with an outcome, but for those that were refused a moment ago."""
-        now = time.monotonic()
-        ending = self._desk.ledger.unsettled(*_ENDING)
-        ids = {entry.job_id for entry in ending}
-        self._not_before = {i: t for i, t in self._not_before.items() if i in ids and t > now}
+        """Jobs with an outcome that can be taken on now.
+
+        Those that are published wait for the next scan, and are not looked at before it; those
+        that were refused a moment ago wait too.
+        """
+        now, ledger = time.monotonic(), self._desk.ledger
+        self._not_before = {i: t for i, t in self._not_before.items() if t > now}
+        ending = ledger.unsettled(*_AT_ONCE)
+        if self._desk.wanted.began != self._looked_after:
+            self._looked_after = self._desk.wanted.began
+            ending += ledger.unsettled(State.PUBLISHED)
         return [entry for entry in ending if entry.job_id not in self._not_before]
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there are published jobs whose originals a later scan will let go."""
+        return bool(self._waiting)
+
+    def may_go_on(self) -> bool:
+        """Whether there are jobs with an outcome that nothing but time keeps from their end."""
+        ending = self._desk.ledger.unsettled(*_AT_ONCE, State.PUBLISHED)
+        return any(entry.job_id not in self.refused for entry in ending)
 
     def close(self, entry: Entry) -> None:
         """Take a job on as far as it goes; what is refused is tried again later.
@@ -58,6 +76,7 @@ class Closing:
             InboxAbsentError: nothing can be said about any job now.
         """
         try:
+            self._waiting.discard(entry.job_id)
             self._close(entry)
             self.refused.pop(entry.job_id, None)
         except InboxAbsentError:
@@ -92,6 +111,9 @@ class Closing:
                     _log.warning(
                         telemetry.JOB_DEFERRED, **_identity(entry), reason="the result was lost"
                     )
+                    return
+                case Do.WAIT if entry:
+                    self._waiting.add(entry.job_id)
                     return
                 case _:
                     return

@@ -73,11 +73,12 @@ class Ledger:
             **changes: fields of the entry.
         """
         after = dataclasses.replace(entry, **changes)
-        before, row = rows.of_entry(entry), rows.of_entry(after)
-        changed = [name for name in row if row[name] != before[name]]
+        changed = [name for name in changes if getattr(entry, name) != changes[name]]
+        columns = rows.of_entry(after, changed)
         with self._transaction() as connection:
-            if changed:
-                sets = ", ".join(f"{name} = :{name}" for name in changed)
+            if columns:
+                sets = ", ".join(f"{name} = :{name}" for name in columns)
+                row = {**columns, "job_id": entry.job_id}
                 connection.execute(f"UPDATE jobs SET {sets} WHERE job_id = :job_id", row)
             for position, (old, new) in enumerate(zip(entry.inputs, after.inputs, strict=True)):
                 if old != new:

@@ -15,7 +15,9 @@ from nstd.params import StyleParams
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable, Iterable
 
+FIELDS = tuple(field.name for field in dataclasses.fields(Entry))
 # Plain columns of the same name and type on both sides.
 _PLAIN = (
     "job_id",
@@ -29,26 +31,16 @@ _PLAIN = (
 )
 
 
-def of_entry(entry: Entry) -> dict[str, Any]:
-    """The row of `jobs`."""
-    target = entry.target
-    return {
-        **{name: getattr(entry, name) for name in _PLAIN},
-        **_identity(entry.identity),
-        "folder": os.fsencode(entry.folder),
-        "sidecar": os.fsencode(entry.sidecar),
-        "params": entry.params.model_dump_json() if entry.params else None,
-        "output": os.fsencode(entry.output),
-        "state": str(entry.state),
-        "failure": json.dumps(dataclasses.asdict(entry.failure)) if entry.failure else None,
-        "rendered": _of_rendered(entry.rendered) if entry.rendered else None,
-        "staged": os.fsencode(target.staged) if target else None,
-        "staged_identity": _of_identity(target.identity) if target else None,
-        "final": os.fsencode(target.final) if target else None,
-        "manifest": os.fsencode(target.manifest) if target else None,
-        "home": os.fsencode(entry.home) if entry.home else None,
-        "settled": int(entry.settled),
-    }
+def of_entry(entry: Entry, fields: Iterable[str] = FIELDS) -> dict[str, Any]:
+    """The row of `jobs`, or the columns of some fields of the entry."""
+    row: dict[str, Any] = {}
+    for name in fields:
+        value = getattr(entry, name)
+        if name in _PLAIN:
+            row[name] = value
+        elif name in _COLUMNS:
+            row |= _COLUMNS[name](value)
+    return row
 
 
 def of_input(job_id: str, position: int, found: Input) -> dict[str, Any]:
@@ -90,6 +82,18 @@ def entry(row: sqlite3.Row, inputs: list[sqlite3.Row]) -> Entry:
     )
 
 
+def _of_target(target: Target | None) -> dict[str, Any]:
+    if target is None:
+        return dict.fromkeys(("staged", "staged_identity", "final", "manifest"))
+    known = dataclasses.asdict(target.identity) if target.identity else None
+    return {
+        "staged": os.fsencode(target.staged),
+        "staged_identity": json.dumps(known),
+        "final": os.fsencode(target.final),
+        "manifest": os.fsencode(target.manifest),
+    }
+
+
 def _target(row: sqlite3.Row) -> Target:
     known = json.loads(row["staged_identity"])
     return Target(
@@ -98,10 +102,6 @@ def _target(row: sqlite3.Row) -> Target:
         _path(row["final"]),
         _path(row["manifest"]),
     )
-
-
-def _of_identity(found: FileIdentity | None) -> str:
-    return json.dumps(dataclasses.asdict(found) if found else None)
 
 
 def _input(row: sqlite3.Row) -> Input:
@@ -155,3 +155,19 @@ def _failure(plain: dict[str, Any]) -> Failure:
 
 def _path(stored: bytes) -> Path:
     return Path(os.fsdecode(stored))
+
+
+# The columns of the other fields; `inputs` have a table of their own.
+_COLUMNS: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "folder": lambda value: {"folder": os.fsencode(value)},
+    "sidecar": lambda value: {"sidecar": os.fsencode(value)},
+    "identity": _identity,
+    "params": lambda value: {"params": value.model_dump_json() if value else None},
+    "output": lambda value: {"output": os.fsencode(value)},
+    "state": lambda value: {"state": str(value)},
+    "failure": lambda value: {"failure": json.dumps(dataclasses.asdict(value)) if value else None},
+    "rendered": lambda value: {"rendered": _of_rendered(value) if value else None},
+    "target": _of_target,
+    "home": lambda value: {"home": os.fsencode(value) if value else None},
+    "settled": lambda value: {"settled": int(value)},
+}
