@@ -43,6 +43,8 @@ _EVENTS: list[type[FileSystemEvent]] = [
     DirMovedEvent,
 ]
 
+_USUAL_QUEUE = 16384
+_QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
 _OWN_DESCRIPTORS = Path("/proc/self/fdinfo")
 _WATCH = re.compile(r"^inotify wd:\w+ ino:(\w+)", re.MULTILINE)
 
@@ -125,7 +127,15 @@ class Watch(FileSystemEventHandler):
 
         A folder that has just been made may be on its way, so it counts the second time.
         """
-        before, self._unheard = self._unheard, _folders(self._folder) - _watched()
+        watched = _watched()
+        if len(watched) >= _queue_length():
+            # After an overflow watchdog takes all watches away and sets them anew. The kernel
+            # reports each one that went, so with as many as this it would overflow for ever.
+            self.stop()
+            self._polls = True
+            self._complain(f"{len(watched)} watches are more than inotify's queue can tell of")
+            return
+        before, self._unheard = self._unheard, _folders(self._folder) - watched
         count = len(before & self._unheard)
         if count:
             self._complain(f"{count} folders are not watched: inotify watch limit reached")
@@ -138,7 +148,8 @@ class Watch(FileSystemEventHandler):
             _log.warning(
                 telemetry.WATCH_DEGRADED,
                 reason=reason,
-                remedy="raise fs.inotify.max_user_watches, or set watch.mode: polling",
+                remedy="raise fs.inotify.max_user_watches and max_queued_events, "
+                "or set watch.mode: polling",
             )
         self._has_complained = True
 
@@ -194,3 +205,11 @@ def _watched() -> set[int]:
         with contextlib.suppress(OSError):  # closed meanwhile
             found.update(int(one, 16) for one in _WATCH.findall(entry.read_text()))
     return found
+
+
+def _queue_length() -> int:
+    """How many events the kernel keeps for a process that is slow to read them."""
+    try:
+        return int(_QUEUE.read_text())
+    except (OSError, ValueError):
+        return _USUAL_QUEUE
