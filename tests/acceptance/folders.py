@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import time
 from datetime import datetime
@@ -104,7 +103,9 @@ def watched_inodes(pid: int) -> set[int]:
     for entry in Path(f"/proc/{pid}/fdinfo").iterdir():
         with contextlib.suppress(FileNotFoundError):
             told = entry.read_text()
-            found |= {int(ino, 16) for ino in re.findall(r"^inotify wd:\w+ ino:(\w+)", told, re.M)}
+            found |= {
+                int(ino, 16) for ino in re.findall(r"^inotify wd:\w+ ino:(\w+)", told, re.MULTILINE)
+            }
     return found
 
 
@@ -116,8 +117,3 @@ def blocks(path: Path, across: int = 3, down: int = 2) -> np.ndarray:
     return np.array(
         [[part.mean((0, 1)) for part in np.array_split(row, across, axis=1)] for row in rows]
     )
-
-
-def replace(path: Path, other: Path) -> None:
-    """Put another file in a file's place at once, as editors do when they save."""
-    os.replace(other, path)
