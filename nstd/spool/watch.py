@@ -96,6 +96,7 @@ class Watch(FileSystemEventHandler):
         self._observer: BaseObserver | None = None
         self._watched: tuple[int, int] | None = None
         self._unheard: set[int] = set()
+        self._real = folder
         self._has_complained = False
 
     def check(self) -> None:
@@ -164,7 +165,7 @@ class Watch(FileSystemEventHandler):
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Called by watchdog, in its thread."""
         path = os.fsdecode(event.dest_path or event.src_path)
-        is_ours = f"{os.sep}{CONTROL}{os.sep}" in path or path == str(self._folder / STATUS_FILE)
+        is_ours = f"{os.sep}{CONTROL}{os.sep}" in path or path == str(self._real / STATUS_FILE)
         if not is_ours:
             self._waker.wake()
 
@@ -175,7 +176,8 @@ class Watch(FileSystemEventHandler):
             OSError: the system refuses, for want of watches as a rule.
         """
         observer = Observer()
-        observer.schedule(self, str(self._folder), recursive=True, event_filter=_EVENTS)
+        self._real = self._folder.resolve()
+        observer.schedule(self, str(self._real), recursive=True, event_filter=_EVENTS)
         try:
             observer.start()
         except BaseException:
@@ -192,7 +194,7 @@ class Watch(FileSystemEventHandler):
 def _folders(root: Path) -> set[int]:
     """Inodes of a folder and of those below it that users put files in."""
     found = set()
-    for _, below, _, descriptor in os.fwalk(root):
+    for _, below, _, descriptor in os.fwalk(root.resolve()):
         below[:] = [name for name in below if not name.startswith(".")]
         found.add(os.fstat(descriptor).st_ino)
     return found
