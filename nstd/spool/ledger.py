@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _BUSY_SECONDS = 30.0
 _WAITING = (State.QUEUED, State.CLAIMED)
+_ACTIVE = (*_WAITING, State.RUNNING, State.RENDERED)
 _ORDER = "ORDER BY priority DESC, mtime_ns, job_id"
 
 
@@ -169,11 +170,12 @@ class Ledger:
         )
 
     def is_wanted(self, root: Path, relative: Path, besides: str) -> bool:
-        """Whether another job uses this original and has not seen to it yet: it will."""
+        """Whether another job that has not ended yet uses this original: it will see to it."""
+        marks = ", ".join("?" * len(_ACTIVE))
         row = self._one(
             "SELECT 1 FROM inputs JOIN jobs USING (job_id) WHERE fate = 'pending' AND root = ? "
-            "AND relative = ? AND inputs.job_id != ? AND NOT settled LIMIT 1",
-            [os.fsencode(root), os.fsencode(relative), besides],
+            f"AND relative = ? AND inputs.job_id != ? AND state IN ({marks}) LIMIT 1",
+            [os.fsencode(root), os.fsencode(relative), besides, *map(str, _ACTIVE)],
         )
         return row is not None
 

@@ -135,11 +135,9 @@ class Scanner:
                 unread.add(path.parent)
             except NstdError as error:
                 rejected.append(Rejection(self._remains(path, found), Failure.of(error)))
-                continue  # it wants nothing any more
             except Exception as error:  # noqa: BLE001 - one sidecar must never stop the others
                 candidate = Candidate(path, found, None, ())
                 rejected.append(Rejection(candidate, internal_failure(error)))
-                continue
             else:
                 assert candidate.sidecar is not None  # noqa: S101 - it is ready
                 order = (-candidate.sidecar.priority, found.mtime_ns, str(path))
