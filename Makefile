@@ -21,11 +21,11 @@ types: $(VENV)/.developed
 tests: $(VENV)/.developed
 	$(BIN)/python -m pytest
 
-# An hour: good and hostile jobs while the daemon is killed at random. SECONDS=600 SEED=7 make soak
-SECONDS ?= 3600
+# An hour: good and hostile jobs while the daemon is killed at random. SOAK_SECONDS=600 SEED=7 make soak
+SOAK_SECONDS ?= 3600
 SEED ?= 0
 soak: $(VENV)/.developed
-	$(BIN)/python tests/soak.py --seconds $(SECONDS) --seed $(SEED)
+	$(BIN)/python tests/soak.py --seconds $(SOAK_SECONDS) --seed $(SEED)
 
 # Minutes, on a machine that does nothing else. TORCH_PYTHON=... compares with PyTorch too.
 bench: $(VENV)/.installed

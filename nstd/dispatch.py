@@ -102,7 +102,10 @@ class Dispatcher:
         except (MissingInputError, UntouchableError) as error:
             self._judge(entry, Failure.of(error))
             return
-        if after is not None and turn is decide.Do.RUN and entry.state is State.QUEUED:
+        if after is None:
+            reason = "its sidecar was taken back"
+            _log.info(telemetry.JOB_RELEASED, **_identity(entry), reason=reason)
+        elif turn is decide.Do.RUN and entry.state is State.QUEUED:
             self._spot_duplicate(after)
 
     def _spot_duplicate(self, entry: Entry) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "doubles")]
 
 from daemon_process import DaemonProcess, children, command_line
-from soak_jobs import Dropped, Dropper
+from soak_jobs import NEW, Dropped, Dropper
 
 from nstd.spool import crashpoint, files
 from nstd.spool.ledger import Ledger
@@ -89,7 +89,7 @@ class Soak:
         self._note(daemon)
 
     def _act(self) -> None:
-        waiting = sum(1 for _ in (self._root / "inbox").rglob("*.yaml"))
+        waiting = len(list((self._root / "inbox" / ".nstd").glob("claimed/*")))
         if waiting < _BACKLOG:
             for _ in range(self._chance.randint(1, 4)):
                 self._dropper.drop()
@@ -125,6 +125,7 @@ class Soak:
                     counts["lost"] += 1
                     self.troubles.append(f"{name} of {job.name!r} is nowhere")
         self._look_for_leftovers()
+        self._look_into_inbox()
         return counts
 
     def _account_for(
@@ -156,6 +157,20 @@ class Soak:
         with contextlib.closing(Ledger(self._root / "state" / "ledger.sqlite")) as ledger:
             if ledger.count_unsettled():
                 self.troubles.append(f"{ledger.count_unsettled()} rows are not settled")
+
+    def _look_into_inbox(self) -> None:
+        """Only new versions of what was claimed may still lie there."""
+        inbox, replaced = self._root / "inbox", self._replaced()
+        for path in inbox.rglob("*"):
+            name = str(path.relative_to(inbox))
+            ours = ".nstd" in path.parts or name == "STATUS.txt"
+            if path.is_file() and not path.is_symlink() and not ours and name not in replaced:
+                self.troubles.append(f"left in the inbox: {name!r}")
+
+    def _replaced(self) -> set[str]:
+        """The files that were replaced by their owner."""
+        told = (name for job in self._dropper.dropped for name in job.files)
+        return {name.removesuffix(NEW) for name in told if name.endswith(NEW)}
 
 
 def _by_name(folder: Path, pattern: str) -> dict[str, list[dict]]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+NEW = " (new)"
 FOLDERS = (".", "sub", "sub/deeper", "caf\udce9")
 
 
@@ -216,6 +217,6 @@ class Dropper:
             job.files.pop(str(old.relative_to(self._inbox)))
             job.outcomes |= {"missing_input"}
             new.rename(old)
-            job.files[f"{old.relative_to(self._inbox)} (new)"] = hashlib.sha256(data).hexdigest()
+            job.files[f"{old.relative_to(self._inbox)}{NEW}"] = hashlib.sha256(data).hexdigest()
         else:
             new.unlink()

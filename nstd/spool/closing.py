@@ -48,20 +48,22 @@ class Closing:
     def due(self) -> list[Entry]:
         """Jobs with an outcome that can be taken on now.
 
-        Those that are published wait for the next scan, and are not looked at before it; those
-        that were refused a moment ago wait too.
+        Those whose originals may be wanted by others wait for the next scan, and are not looked
+        at before it; those that were refused a moment ago wait too.
         """
         now, ledger = time.monotonic(), self._desk.ledger
         self._not_before = {i: t for i, t in self._not_before.items() if t > now}
         ending = ledger.unsettled(*_AT_ONCE)
+        passed = self._not_before.keys() | self._waiting
         if self._desk.wanted.began != self._looked_after:
             self._looked_after = self._desk.wanted.began
             ending += ledger.unsettled(State.PUBLISHED)
-        return [entry for entry in ending if entry.job_id not in self._not_before]
+            passed = set(self._not_before)
+        return [entry for entry in ending if entry.job_id not in passed]
 
     @property
     def is_waiting(self) -> bool:
-        """Whether there are published jobs whose originals a later scan will let go."""
+        """Whether there are jobs whose originals a later scan will let go."""
         return bool(self._waiting)
 
     def may_go_on(self) -> bool:

@@ -24,7 +24,7 @@ class Do(StrEnum):
     """One step. `index` of a `Step` says for which input, where that matters."""
 
     TAKE = "take"  # rename the sidecar out of the inbox: from here on the job is ours
-    FORGET = "forget"  # its owner withdrew the sidecar first: there is no job
+    FORGET = "forget"  # its owner withdrew the sidecar before it was run: there is no job
     COPY = "copy"  # copy and hash the images
     RUN = "run"  # nothing, until a worker is free
     RENDER_AGAIN = "render_again"  # the worker's result is gone
@@ -70,12 +70,14 @@ class Original:
 
     Attributes:
         wanted_by_job: another job that has not ended uses it.
-        wanted_by_sidecar: a sidecar in the inbox asks for it, or can't be understood yet.
+        wanted_by_sidecar: a sidecar in the inbox asks for it.
+        may_be_wanted: a sidecar in the inbox hasn't been read yet, and may ask for it.
     """
 
     where: Where
     wanted_by_job: bool = False
     wanted_by_sidecar: bool = False
+    may_be_wanted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,8 @@ def next_step(entry: Entry, seen: Seen, originals: Originals = "archive") -> Ste
                 return Step(Do.COPY)
             return Step(Do.TAKE if seen.offered else Do.FORGET)
         case State.CLAIMED:
+            if not seen.token:
+                return Step(Do.FORGET)
             return Step(Do.RUN if seen.copies else Do.COPY)
         case State.RUNNING:
             return Step(Do.WAIT)
@@ -147,7 +151,7 @@ def _retiring(entry: Entry, seen: Seen, policy: Originals) -> Step:
                 return Step(Do.LOSE, index)
         if policy == "keep" or one.source.library or original.wanted_by_job:
             return Step(Do.LEAVE, index)
-        if original.wanted_by_sidecar or not seen.may_file:
+        if original.wanted_by_sidecar or original.may_be_wanted or not seen.may_file:
             return Step(Do.WAIT)
         return Step(Do.SET_ASIDE, index)
     if seen.token:
@@ -174,8 +178,9 @@ def _quarantining(entry: Entry, seen: Seen) -> Step:
                 return Step(Do.LOSE, index)
         if one.source.library:
             return Step(Do.LEAVE, index)
-        wanted = original.wanted_by_job or original.wanted_by_sidecar
-        return Step(Do.COPY_OUT if wanted else Do.SET_ASIDE, index)
+        if original.wanted_by_job or original.wanted_by_sidecar:
+            return Step(Do.COPY_OUT, index)
+        return Step(Do.WAIT) if original.may_be_wanted else Step(Do.SET_ASIDE, index)
     return Step(Do.FILE_TOKEN if seen.token else Do.SETTLE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from nstd.errors import InboxAbsentError
 from nstd.spool import marker
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from nstd.config import Config
@@ -19,21 +21,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the last scan knew of images that sidecars in the inbox ask for.
+    """What the last scan knew of images that the sidecars left in the inbox ask for.
 
     Attributes:
         images: named by sidecars that could be read, relative to the inbox.
-        folders: of sidecars that couldn't be read yet: any image in them may be wanted.
+        unread: folders with sidecars that couldn't be read yet, so that any image in them may be
+            wanted; and the monotonic seconds at which the first of these sidecars was seen.
         began: monotonic seconds at which the scan began.
     """
 
     images: frozenset[Path] = frozenset()
-    folders: frozenset[Path] = frozenset()
+    unread: Mapping[Path, float] = field(default_factory=dict)
     began: float = 0.0
 
-    def has(self, relative: Path) -> bool:
-        """Whether an image may be wanted."""
-        return relative in self.images or not self.folders.isdisjoint(relative.parents)
+    def may_have(self, relative: Path, moment: float) -> bool:
+        """Whether a sidecar that came before a moment and couldn't be read may want an image."""
+        return any(self.unread.get(folder, math.inf) <= moment for folder in relative.parents)
 
 
 @dataclass(slots=True)
@@ -42,13 +45,13 @@ class Desk:
 
     Attributes:
         wanted: replaced by every scan.
-        published_at: monotonic seconds; a job from before this process began is old enough.
+        ended_at: monotonic seconds at which jobs were seen to have an outcome.
     """
 
     config: Config
     ledger: Ledger
-    wanted: Wanted = Wanted()
-    published_at: dict[str, float] = field(default_factory=dict)
+    wanted: Wanted = field(default_factory=Wanted)
+    ended_at: dict[str, float] = field(default_factory=dict)
 
     @property
     def inbox(self) -> Path:
@@ -73,13 +76,25 @@ class Desk:
         return self.ledger.is_wanted(source.root, source.relative, entry.job_id)
 
     def is_wanted_by_sidecar(self, source: Source) -> bool:
-        """Whether a sidecar in the inbox does, or may."""
-        return not source.library and self.wanted.has(source.relative)
+        """Whether a sidecar in the inbox asks for it."""
+        return not source.library and source.relative in self.wanted.images
+
+    def may_be_wanted(self, entry: Entry, source: Source) -> bool:
+        """Whether a sidecar may ask for it that came in time and hasn't been read yet.
+
+        One that comes after the grace time is too late, or else a busy inbox would never let go
+        of an original.
+        """
+        return not source.library and self.wanted.may_have(source.relative, self.deadline(entry))
 
     def may_file(self, entry: Entry) -> bool:
         """Whether a scan has looked for further sidecars since the grace time ended."""
-        published = self.published_at.get(entry.job_id, 0.0)
-        return self.wanted.began >= published + self.config.retire_grace_seconds
+        return self.wanted.began >= self.deadline(entry)
+
+    def deadline(self, entry: Entry) -> float:
+        """Monotonic seconds until which another sidecar may claim a job's originals."""
+        ended = self.ended_at.setdefault(entry.job_id, time.monotonic())
+        return ended + self.config.retire_grace_seconds
 
 
 def now() -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -98,6 +99,9 @@ class Intake:
             # It stays where it is and is met again by the next scan; the others go on.
             claim.forget(self._desk, entry)
             complaints[candidate.path] = str(error)
+            wanted = self._desk.wanted
+            images = wanted.images.union(source.relative for source in candidate.sources)
+            self._desk.wanted = dataclasses.replace(wanted, images=images)
             return False
         if taken is not None and failure is None:
             _log.info(telemetry.JOB_CLAIMED, job_id=entry.job_id, name=entry.name)

@@ -29,7 +29,7 @@ def look(desk: Desk, entry: Entry) -> Seen:
         case State.QUEUED:
             seen = Seen(offered=_is_offered(desk, entry), token=_has_token(desk, entry))
         case State.CLAIMED:
-            return Seen(copies=_has_copies(desk, entry))
+            seen = Seen(token=_has_token(desk, entry), copies=_has_copies(desk, entry))
         case State.RUNNING:
             return Seen()
         case State.RENDERED:
@@ -102,5 +102,8 @@ def _original(desk: Desk, entry: Entry, one: Input) -> Original:
     if one.identity is None or beneath.identity(source.root, source.relative) != one.identity:
         return Original(Where.GONE)
     return Original(
-        Where.THERE, desk.is_wanted_by_job(entry, source), desk.is_wanted_by_sidecar(source)
+        Where.THERE,
+        desk.is_wanted_by_job(entry, source),
+        desk.is_wanted_by_sidecar(source),
+        desk.may_be_wanted(entry, source),
     )

@@ -1,11 +1,12 @@
 """Start: open the ledger, or set a damaged one aside, and account for all that lies about.
 
-What an earlier daemon left half done needs no code here: the next steps of its jobs are decided
-as ever. Only what no row knows is dealt with.
+What an earlier daemon left half done needs next to no code here: the next steps of its jobs are
+decided as ever. What no row knows goes back where it came from.
 """
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from typing import TYPE_CHECKING
@@ -14,10 +15,11 @@ import structlog
 
 from nstd import telemetry
 from nstd.entry import State
-from nstd.errors import LedgerDamagedError
+from nstd.errors import LedgerDamagedError, UntouchableError
 from nstd.spool import claim, layout
-from nstd.spool.decide import after_crash
+from nstd.spool.decide import Do, after_crash, next_step
 from nstd.spool.ledger import Ledger
+from nstd.spool.look import look
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +78,11 @@ def recover(desk: Desk, patience: Patience, besides: Entry | None = None) -> Non
             crashes=changes["crashes"],
             state=str(changes["state"]),
         )
+    # Before the first scan, which would take such a sidecar for a new one that wants the images.
+    for entry in desk.ledger.unsettled(State.QUEUED, State.FAILED, State.CANCELLED):
+        if next_step(entry, look(desk, entry)).do is Do.TAKE:
+            with contextlib.suppress(UntouchableError):
+                claim.take(desk, entry)
     for root in (layout.claimed(desk.config), layout.asides(desk.config)):
         _put_back_unknown(desk, root)
     for work in layout.work(desk.config).iterdir():

@@ -125,7 +125,7 @@ def tell(desk: Desk, entry: Entry, manifest: Callable[[Entry], dict[str, Any]]) 
 def confirm(desk: Desk, entry: Entry) -> Entry:
     """Result and manifest are where they belong."""
     entry = desk.ledger.advance(entry, state=State.PUBLISHED, hold="")
-    desk.published_at[entry.job_id] = time.monotonic()
+    desk.ended_at[entry.job_id] = time.monotonic()
     crashpoint.reached("published")
     return entry
 

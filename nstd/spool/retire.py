@@ -185,7 +185,7 @@ def settle(desk: Desk, entry: Entry) -> Entry:
     """Remove what is ours; nothing is left to do."""
     claim.clean_up(desk.config, entry)
     crashpoint.reached("cleaned")
-    desk.published_at.pop(entry.job_id, None)
+    desk.ended_at.pop(entry.job_id, None)
     state = State.RETIRED if entry.state is State.PUBLISHED else entry.state
     return desk.ledger.advance(entry, state=state, settled=True, hold="")
 

@@ -60,7 +60,7 @@ class Scan:
         ready: in the order in which to run.
         cancels: files that ask for jobs to be cancelled, relative to the inbox.
         oddities: (path, what it is): has an input's name but is no regular file.
-        wanted: images that sidecars ask for.
+        wanted: images that waiting sidecars ask for.
     """
 
     ready: tuple[Candidate, ...] = ()
@@ -102,6 +102,7 @@ class Scanner:
         self._root = config.folder("inbox")
         self._inbox = Inbox(self._root, config.ignore, clock)
         self._missing_since: dict[Path, float] = {}
+        self._first_seen: dict[Path, float] = {}
         self._parsed: dict[Path, tuple[FileIdentity, Sidecar]] = {}
         self._accepted: dict[Path, FileIdentity] = {}
 
@@ -119,7 +120,7 @@ class Scanner:
         rejected: list[Rejection] = []
         waiting: list[Waiting] = []
         asked: set[Path] = set()
-        unread: set[Path] = set()
+        unread: dict[Path, float] = {}
         sidecars = [path for path in self._inbox.files if names.is_sidecar(path.name)]
         for path in sidecars:
             found = self._inbox.files[path].identity
@@ -127,12 +128,13 @@ class Scanner:
                 candidate = self._candidate(path, path.with_suffix("") in withdrawn)
             except _NotYetError as reason:
                 waiting.append(Waiting(path, str(reason), reason.settling))
+                asked.update(source.relative for source in self._asked_for(path))
                 if path not in self._parsed:
-                    unread.add(path.parent)
+                    self._note_unread(path, unread)
             except OSError as error:
                 # Not the file's fault as far as we can tell: too many open files, a failing disk.
                 waiting.append(Waiting(path, f"can't be read: {error.strerror}", settling=False))
-                unread.add(path.parent)
+                self._note_unread(path, unread)
             except NstdError as error:
                 rejected.append(Rejection(self._remains(path, found), Failure.of(error)))
             except Exception as error:  # noqa: BLE001 - one sidecar must never stop the others
@@ -142,7 +144,6 @@ class Scanner:
                 assert candidate.sidecar is not None  # noqa: S101 - it is ready
                 order = (-candidate.sidecar.priority, found.mtime_ns, str(path))
                 ready.append((order, candidate))
-            asked.update(source.relative for source in self._asked_for(path))
         self._forget_the_gone(set(sidecars))
         return Scan(
             tuple(candidate for _, candidate in sorted(ready, key=lambda pair: pair[0])),
@@ -150,15 +151,22 @@ class Scanner:
             tuple(waiting),
             tuple(cancels),
             tuple(self._inbox.oddities.items()),
-            Wanted(frozenset(asked), frozenset(unread), began),
+            Wanted(frozenset(asked), unread, began),
         )
 
     def age(self, path: Path) -> float:
         """Seconds for which a file of the last scan has been as it is."""
         return self._inbox.age(path)
 
+    def _note_unread(self, path: Path, unread: dict[Path, float]) -> None:
+        """Note a sidecar that can't be read yet, but not for ever: it may go on changing."""
+        first = self._first_seen.setdefault(path, self._clock())
+        if self._clock() - first < self._config.limits.incomplete_seconds:
+            unread[path.parent] = min(first, unread.get(path.parent, first))
+
     def _forget_the_gone(self, sidecars: set[Path]) -> None:
         self._missing_since = {p: v for p, v in self._missing_since.items() if p in sidecars}
+        self._first_seen = {p: v for p, v in self._first_seen.items() if p in sidecars}
         self._parsed = {p: v for p, v in self._parsed.items() if p in sidecars}
         self._accepted = {p: v for p, v in self._accepted.items() if p in self._inbox.files}
 
