@@ -128,6 +128,12 @@ def save_cmyk(path: Path) -> np.ndarray:
     return scene()
 
 
+def save_cmyk_tiff(path: Path) -> np.ndarray:
+    """Inks in a TIFF."""
+    Image.fromarray(scene()).convert("CMYK").save(path)
+    return scene()
+
+
 def save_deep(path: Path) -> np.ndarray:
     """Sixteen bits for each of three channels."""
     tifffile.imwrite(path, scene().astype(np.uint16) * 257, photometric="rgb")
@@ -190,7 +196,7 @@ def save_alpha(path: Path) -> np.ndarray:
 
 HARD: dict[str, tuple[str, Callable[[Path], np.ndarray]]] = {
     "cmyk": ("jpg", save_cmyk),
-    "cmyk-tiff": ("tif", lambda path: save_cmyk_tiff(path)),
+    "cmyk-tiff": ("tif", save_cmyk_tiff),
     "deep": ("tif", save_deep),
     "deep-grey": ("png", save_deep_grey),
     "palette": ("png", save_palette),
@@ -201,9 +207,3 @@ HARD: dict[str, tuple[str, Callable[[Path], np.ndarray]]] = {
     "wide-gamut": ("jpg", save_wide_gamut),
     "alpha": ("png", save_alpha),
 }
-
-
-def save_cmyk_tiff(path: Path) -> np.ndarray:
-    """Inks in a TIFF."""
-    Image.fromarray(scene()).convert("CMYK").save(path)
-    return scene()

@@ -1,4 +1,4 @@
-"""Files that strangers drop: damaged, explosive, not files at all, hard to read (16, 17, 22, 26b)."""
+"""Files that strangers drop: damaged, explosive, odd, hard to read (ACCEPTANCE 16, 17, 22, 26b)."""
 
 from __future__ import annotations
 
@@ -234,11 +234,12 @@ def test_a_picture_that_is_hard_to_read_comes_out_right(
         painter.wait_for("job.retired", name=f"{name}/{job}", state="retired")
     outbox = painter.root / "outbox" / name
     seen, wanted = blocks(outbox / "a.png"), blocks(outbox / "plain.png")
-    if kind == "alpha":  # the last block hides its colour
+    tolerance = 20.0
+    if kind == "alpha":  # the last block hides its colour, and is filled from its neighbours
         with Image.open(outbox / "a.png") as result:
             assert (result.mode == "RGBA") == (role == "content")
-        seen, wanted = seen[:1], wanted[:1]
-    assert np.abs(seen - wanted).max() < 20
+        seen, wanted, tolerance = seen[:1], wanted[:1], 35.0
+    assert np.abs(seen - wanted).max() < tolerance
     assert wanted[0, 0].argmax() == 0 or kind in {"grey", "deep-grey"}
 
 
@@ -266,21 +267,22 @@ def test_a_picture_of_an_extreme_shape_is_painted_or_refused(
 ) -> None:
     """26b. With a reason that names it; beside it the next job is painted."""
     name = f"{size[0]}x{size[1]}"
-    folder = painter.root / "inbox" / name
-    folder.mkdir()
-    Image.new("RGB", size, (200, 60, 50)).save(folder / "extreme.png")
-    save_picture(folder / "plain.jpg")
-    (folder / "content.yaml").write_text("content: extreme.png\nstyle: plain.jpg\n")
-    (folder / "style.yaml").write_text("content: plain.jpg\nstyle: extreme.png\n")
-    for job in ("content", "style"):
-        state = painter.wait_for("job.retired", name=f"{name}/{job}")["state"]
+    pairs = {"content": ("extreme.png", "plain.jpg"), "style": ("plain.jpg", "extreme.png")}
+    for job, (content, style) in pairs.items():
+        folder = painter.root / "inbox" / name / job
+        folder.mkdir(parents=True)
+        Image.new("RGB", size, (200, 60, 50)).save(folder / "extreme.png")
+        save_picture(folder / "plain.jpg")
+        (folder / "a.yaml").write_text(f"content: {content}\nstyle: {style}\n")
+    for job in pairs:
+        state = painter.wait_for("job.retired", name=f"{name}/{job}/a")["state"]
         if state == "failed":
-            told = reason(painter.root, f"{name}/{job}")
+            told = reason(painter.root, f"{name}/{job}/a")
             assert told["file"] == "extreme.png"
             assert told["code"] in {"image", "image_too_small"}
             assert told["remedy"]
         else:
-            with Image.open(painter.root / "outbox" / name / f"{job}.png") as result:
+            with Image.open(painter.root / "outbox" / name / job / "a.png") as result:
                 assert max(result.size) == 64
                 assert np.isfinite(np.asarray(result)).all()
 
