@@ -152,10 +152,9 @@ def parse(data: bytes, *, file: str) -> Config:
     """A configuration from the bytes of a file with this name; raises as `load` does."""
     remedy = "config.example.yaml documents every key"
     try:
-        values = load_mapping(data)
+        values, found = load_mapping(data)
     except YamlError as error:
         raise ConfigError(str(error), file=file, remedy=remedy) from error
-    found: list[tuple[str, str]] = []
     config: Config | None = None
     try:
         config = Config.model_validate(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fnmatch import fnmatchcase
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
@@ -58,6 +59,13 @@ def without_image_suffix(name: str) -> str:
     """`harbour.png` -> `harbour`; other names as they are."""
     path = PurePath(name)
     return path.stem if path.suffix.lower() in IMAGE_SUFFIXES else name
+
+
+def shortened(stem: str, limit: int) -> str:
+    """A stem cut to so many bytes, between two characters."""
+    while len(os.fsencode(stem)) > limit:
+        stem = stem[:-1]
+    return stem
 
 
 def shown(name: object) -> str:

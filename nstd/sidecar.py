@@ -115,15 +115,14 @@ def parse(data: bytes, *, file: str, defaults: Mapping[str, Any] | None = None) 
         SidecarError: not YAML, unknown keys, wrong types, values out of range; all at once.
     """
     try:
-        values = load_mapping(data)
+        values, found = load_mapping(data)
     except YamlError as error:
         raise SidecarError(str(error), file=file, remedy=REMEDY) from error
     own = {key: value for key, value in values.items() if key in _Head.model_fields}
     rest = {key: value for key, value in values.items() if key not in _Head.model_fields}
-    found: list[tuple[str, str]] = []
     head = _validated(_Head, own, found)
     params = _validated(StyleParams, {**(defaults or {}), **rest}, found)
-    if head is None or params is None:
+    if head is None or params is None or found:
         what, key = summarise(found)
         raise SidecarError(what, file=file, key=key, remedy=REMEDY)
     styles = tuple((style.image, style.weight) for style in head.style or ())

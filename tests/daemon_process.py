@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import signal
@@ -17,7 +18,7 @@ from conftest import save_picture
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-PATIENCE = 60.0
+PATIENCE = 40.0
 COPYING = Path(__file__).parent / "doubles" / "copying_daemon.py"
 SETTINGS: dict[str, Any] = {
     "settle_seconds": 0.2,
@@ -88,10 +89,9 @@ class DaemonProcess:
             ]
             if len(found) >= count:
                 return found[count - 1]
-            try:
-                line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                line = None
+            line = None
+            with contextlib.suppress(queue.Empty, ValueError):  # a negative time is none left
+                line = self._lines.get(timeout=deadline - time.monotonic())
             told = "\n".join(map(str, [*self.events, *self.other_lines]))
             assert line is not None, f"no {event} {fields} in:\n{told}"
             self._take(line)

@@ -9,6 +9,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, BinaryIO
 
+from nstd import names
 from nstd.errors import CannotWriteError, InputChangedError, MissingInputError
 from nstd.spool import beneath, renaming
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from nstd.entry import Source
 
 _CHUNK = 2**20
+# Leaves room for a job's id and a suffix within the 255 bytes of a file name.
+_STEM_BYTES = 150
 
 
 def identity(path: Path) -> FileIdentity | None:
@@ -149,7 +152,8 @@ def move(source: Path, target: Path, tag: str) -> Path:
     Raises:
         OSError: it could not be moved; the source is untouched.
     """
-    for name in (target, target.with_name(f"{target.stem[:150]}.{tag}{target.suffix}")):
+    stem = names.shortened(target.stem, _STEM_BYTES)
+    for name in (target, target.with_name(f"{stem}.{tag}{target.suffix}")):
         try:
             _move(source, name, tag)
         except FileExistsError:

@@ -96,13 +96,15 @@ class Ledger:
         """Note a file that was put into done/ or failed/."""
         with self._transaction() as connection:
             connection.execute(
-                "INSERT INTO filed VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO filed VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
                     entry.job_id,
                     os.fsencode(path),
                     time.time(),
                     rows.signed(identity.device),
                     rows.signed(identity.inode),
+                    identity.size,
+                    identity.mtime_ns,
                 ],
             )
 
@@ -195,15 +197,16 @@ class Ledger:
         )
         return found[0] if found else None
 
-    def filed_before(self, root: Path, moment: float, limit: int) -> list[tuple[Path, int]]:
-        """Files that were put below a folder before a moment: path and inode, oldest first."""
+    def filed_before(
+        self, root: Path, moment: float, limit: int
+    ) -> list[tuple[Path, FileIdentity]]:
+        """Files that were put below a folder before a moment, and what they were; oldest first."""
         below = os.fsencode(root) + b"/"
         found = self._all(
-            "SELECT path, inode FROM filed WHERE at < ? AND substr(path, 1, ?) = ? "
-            "ORDER BY at LIMIT ?",
+            "SELECT * FROM filed WHERE at < ? AND substr(path, 1, ?) = ? ORDER BY at LIMIT ?",
             [moment, len(below), below, limit],
         )
-        return [(Path(os.fsdecode(row["path"])), row["inode"] % 2**64) for row in found]
+        return [(Path(os.fsdecode(row["path"])), rows.identity(row)) for row in found]
 
     def count(self) -> dict[State, int]:
         """Jobs by state; those that are all done count too."""

@@ -10,6 +10,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from nstd import names
 from nstd.entry import Entry, State, Target
 from nstd.errors import CannotWriteError, NameTakenError
 from nstd.spool import crashpoint, files, layout, renaming
@@ -139,9 +140,7 @@ def retract(entry: Entry) -> None:
 
 def short_stem(stem: str) -> str:
     """The stem, cut so that every name made from it fits a file system."""
-    while len(os.fsencode(stem)) > _STEM_BYTES:
-        stem = stem[:-1]
-    return stem
+    return names.shortened(stem, _STEM_BYTES)
 
 
 def _json(facts: dict[str, Any]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from typing import TYPE_CHECKING, Literal
 
 from nstd.spool import files
@@ -38,9 +39,10 @@ def prune(desk: Desk) -> int:
 
 def _prune(desk: Desk, name: Literal["done", "failed"], before: float) -> int:
     root, deleted = desk.config.folder(name), 0
-    for path, inode in desk.ledger.filed_before(root, before, _AT_ONCE):
+    for path, filed in desk.ledger.filed_before(root, before, _AT_ONCE):
         found = files.identity(path)
-        if found is not None and found.inode == inode:
+        # The number of a file that is gone is soon another's; that of a device may change.
+        if found is not None and dataclasses.replace(found, device=filed.device) == filed:
             with files.writing(path):
                 path.unlink()
             _remove_empty(path.parent, root)

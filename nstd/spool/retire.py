@@ -14,6 +14,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nstd import names
 from nstd.entry import Entry, Fate, State
 from nstd.errors import UntouchableError
 from nstd.spool import beneath, claim, crashpoint, files, layout, renaming
@@ -52,8 +53,8 @@ def explain(desk: Desk, entry: Entry) -> Entry:
     folder = config.folder("failed") / entry.folder
     facts, text = reasons(entry)
     told = {"job_id": entry.job_id, "name": entry.name, **dataclasses.asdict(failure)}
-    # Not every name is UTF-8, and the text is for people.
-    words = failure.message.encode("utf-8", "backslashreplace") + b"\n"
+    # The text is for people and their terminals; a file's name may hold anything.
+    words = names.shown(failure.message).encode() + b"\n"
     with files.writing(folder):
         home = _home(desk, folder, entry, [facts, text])
         for name, data in ((facts, json.dumps(told, indent=2).encode() + b"\n"), (text, words)):
@@ -136,8 +137,13 @@ def copy_out(desk: Desk, entry: Entry, index: int) -> Entry:
     """
     one = entry.inputs[index]
     target = _place_at_home(desk.config, entry, one)
-    with files.writing(target), contextlib.suppress(FileExistsError):  # an earlier try's
-        files.copy(one.source.path, target, entry.job_id)
+    root, relative = one.source.root, one.source.relative
+    with (
+        files.writing(target),
+        contextlib.suppress(FileExistsError),  # an earlier try's
+        beneath.folder(root, relative.parent) as parent,
+    ):
+        files.copy(beneath.through(parent, relative.name), target, entry.job_id)
     _record(desk, entry, target)
     return _fated(desk, entry, index, Fate.FILED)
 
@@ -222,9 +228,9 @@ def _home(desk: Desk, folder: Path, entry: Entry, extra: list[str]) -> Path:
     may be moved back to the inbox as it is. A second try finds the place of the first.
     """
     images = [one for one in entry.inputs if _is_to_be_filed(desk, entry, one)]
-    names = [str(_beside_sidecar(entry, one)) for one in images] + [entry.sidecar, *extra]
+    wanted = [str(_beside_sidecar(entry, one)) for one in images] + [entry.sidecar, *extra]
     begun = any(_tells_of(folder / name, entry.job_id) for name in extra)
-    taken = not begun and any(os.path.lexists(folder / name) for name in names)
+    taken = not begun and any(os.path.lexists(folder / name) for name in wanted)
     own = folder / entry.job_id
     target = own if taken or own.exists() else folder
     files.make_folder(target, desk.config.folder_mode_bits)

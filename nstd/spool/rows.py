@@ -127,11 +127,14 @@ def _identity(found: FileIdentity | None) -> dict[str, int | None]:
     return {name: signed(getattr(found, name)) if found else None for name in names}
 
 
-def _identity_of(row: sqlite3.Row) -> FileIdentity | None:
-    if row["inode"] is None:
-        return None
+def identity(row: sqlite3.Row) -> FileIdentity:
+    """A file's identity from the columns that hold it."""
     device, inode = row["device"] % 2**64, row["inode"] % 2**64
     return FileIdentity(device, inode, row["size"], row["mtime_ns"])
+
+
+def _identity_of(row: sqlite3.Row) -> FileIdentity | None:
+    return None if row["inode"] is None else identity(row)
 
 
 def _of_rendered(rendered: Rendered) -> str:

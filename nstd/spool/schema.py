@@ -85,7 +85,9 @@ CREATE TABLE filed (
     path BLOB NOT NULL,
     at REAL NOT NULL,
     device INTEGER NOT NULL,
-    inode INTEGER NOT NULL
+    inode INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX filed_at ON filed (at);
 """

@@ -86,12 +86,19 @@ class Inbox:
 
     def _walk(self) -> Iterator[tuple[Path, os.stat_result]]:
         """Everything that isn't ignored; dot-folders are the daemon's own."""
-        os.close(os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-        for folder, below, found, descriptor in os.fwalk(self._root):
+        # From an open folder, because a walk from a path that is a link would find nothing.
+        root = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield from self._walk_below(root)
+        finally:
+            os.close(root)
+
+    def _walk_below(self, root: int) -> Iterator[tuple[Path, os.stat_result]]:
+        for folder, below, found, descriptor in os.fwalk(dir_fd=root):
             below[:] = sorted(
                 name for name in below if not name.startswith(".") and name not in _IGNORED_FOLDERS
             )
-            place = Path(folder).relative_to(self._root)
+            place = Path(folder)
             odd = [name for name in below if names.is_input(name)]
             for name in [*sorted(found), *odd]:
                 if names.is_ignored(name, self._ignore) or place / name == Path(STATUS_FILE):

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -28,7 +30,6 @@ from nstd.spool import mounts
 from nstd.spool.layout import CONTROL, STATUS_FILE
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Literal
 
     from watchdog.observers.api import BaseObserver
@@ -41,6 +42,11 @@ _EVENTS: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
     DirMovedEvent,
 ]
+
+_USUAL_QUEUE = 16384
+_QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
+_OWN_DESCRIPTORS = Path("/proc/self/fdinfo")
+_WATCH = re.compile(r"^inotify wd:\w+ ino:(\w+)", re.MULTILINE)
 
 _log = structlog.get_logger()
 
@@ -89,6 +95,8 @@ class Watch(FileSystemEventHandler):
         self._polls = mode == "polling" or (mode == "auto" and mounts.is_remote(folder))
         self._observer: BaseObserver | None = None
         self._watched: tuple[int, int] | None = None
+        self._unheard: set[int] = set()
+        self._real = folder
         self._has_complained = False
 
     def check(self) -> None:
@@ -105,20 +113,46 @@ class Watch(FileSystemEventHandler):
             return  # the scan has more to say about that
         present = (found.st_dev, found.st_ino)
         if self._observer and present == self._watched and self._is_alive(self._observer):
+            self._check_below()
             return
         self.stop()
         try:
             self._observer = self._start()
         except OSError as error:
-            if not self._has_complained:
-                _log.warning(
-                    telemetry.WATCH_DEGRADED,
-                    reason=str(error),
-                    remedy="raise fs.inotify.max_user_watches, or set watch.mode: polling",
-                )
-            self._has_complained = True
+            self._complain(str(error))
         else:
-            self._watched, self._has_complained = present, False
+            self._watched, self._unheard = present, set()
+
+    def _check_below(self) -> None:
+        """Find folders that are not watched: watchdog passes over those that it is refused.
+
+        A folder that has just been made may be on its way, so it counts the second time.
+        """
+        watched = _watched()
+        if len(watched) >= _queue_length():
+            # After an overflow watchdog takes all watches away and sets them anew. The kernel
+            # reports each one that went, so with as many as this it would overflow for ever.
+            self.stop()
+            self._polls = True
+            self._complain(f"{len(watched)} watches are more than inotify's queue can tell of")
+            return
+        before, self._unheard = self._unheard, _folders(self._folder) - watched
+        count = len(before & self._unheard)
+        if count:
+            self._complain(f"{count} folders are not watched: inotify watch limit reached")
+        else:
+            self._has_complained = False
+
+    def _complain(self, reason: str) -> None:
+        """Say once that there are no events, or not from everywhere."""
+        if not self._has_complained:
+            _log.warning(
+                telemetry.WATCH_DEGRADED,
+                reason=reason,
+                remedy="raise fs.inotify.max_user_watches and max_queued_events, "
+                "or set watch.mode: polling",
+            )
+        self._has_complained = True
 
     def stop(self) -> None:
         """Stop watching."""
@@ -131,7 +165,7 @@ class Watch(FileSystemEventHandler):
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Called by watchdog, in its thread."""
         path = os.fsdecode(event.dest_path or event.src_path)
-        is_ours = f"{os.sep}{CONTROL}{os.sep}" in path or path == str(self._folder / STATUS_FILE)
+        is_ours = f"{os.sep}{CONTROL}{os.sep}" in path or path == str(self._real / STATUS_FILE)
         if not is_ours:
             self._waker.wake()
 
@@ -142,7 +176,8 @@ class Watch(FileSystemEventHandler):
             OSError: the system refuses, for want of watches as a rule.
         """
         observer = Observer()
-        observer.schedule(self, str(self._folder), recursive=True, event_filter=_EVENTS)
+        self._real = self._folder.resolve()
+        observer.schedule(self, str(self._real), recursive=True, event_filter=_EVENTS)
         try:
             observer.start()
         except BaseException:
@@ -154,3 +189,29 @@ class Watch(FileSystemEventHandler):
     @staticmethod
     def _is_alive(observer: BaseObserver) -> bool:
         return observer.is_alive() and all(emitter.is_alive() for emitter in observer.emitters)
+
+
+def _folders(root: Path) -> set[int]:
+    """Inodes of a folder and of those below it that users put files in."""
+    found = set()
+    for _, below, _, descriptor in os.fwalk(root.resolve()):
+        below[:] = [name for name in below if not name.startswith(".")]
+        found.add(os.fstat(descriptor).st_ino)
+    return found
+
+
+def _watched() -> set[int]:
+    """Inodes that this process watches; the kernel alone knows which."""
+    found: set[int] = set()
+    for entry in _OWN_DESCRIPTORS.iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            found.update(int(one, 16) for one in _WATCH.findall(entry.read_text()))
+    return found
+
+
+def _queue_length() -> int:
+    """How many events the kernel keeps for a process that is slow to read them."""
+    try:
+        return int(_QUEUE.read_text())
+    except (OSError, ValueError):
+        return _USUAL_QUEUE
