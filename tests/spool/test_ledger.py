@@ -241,7 +241,7 @@ def test_what_was_filed_is_known_by_folder_time_and_inode(ledger: Ledger) -> Non
     for name in (f"done/{ODD}", "done-too/b", "failed/c"):
         ledger.record_filed(entry, Path("/r") / name, BIG)
     later = float(2**40)
-    assert ledger.filed_before(Path("/r/done"), later, 9) == [(Path("/r/done") / ODD, BIG.inode)]
+    assert ledger.filed_before(Path("/r/done"), later, 9) == [(Path("/r/done") / ODD, BIG)]
     assert ledger.filed_before(Path("/r/done"), 0.0, 9) == []
     ledger.forget_filed(Path("/r/done") / ODD)
     assert ledger.filed_before(Path("/r/done"), later, 9) == []

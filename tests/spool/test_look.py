@@ -125,7 +125,9 @@ def test_who_wants_an_original(desk: Desk) -> None:
 def slow_to_settle(desk: Desk) -> Config:
     """Configure it so that what was just dropped can't be read yet."""
     limits = desk.config.limits.model_copy(update={"incomplete_seconds": 60.0})
-    return desk.config.model_copy(update={"settle_seconds": 60.0, "limits": limits})
+    return desk.config.model_copy(
+        update={"settle_seconds": 60.0, "retire_grace_seconds": 60.0, "limits": limits}
+    )
 
 
 def test_a_sidecar_that_is_not_read_yet_may_want_anything(desk: Desk) -> None:
