@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types tests bench install clean
+.PHONY: demo test lint types tests soak bench install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/nstd demo
@@ -21,6 +21,12 @@ types: $(VENV)/.developed
 tests: $(VENV)/.developed
 	$(BIN)/python -m pytest
 
+# An hour: good and hostile jobs while the daemon is killed at random. SOAK_SECONDS=600 SEED=7 make soak
+SOAK_SECONDS ?= 3600
+SEED ?= 0
+soak: $(VENV)/.developed
+	$(BIN)/python tests/soak.py --seconds $(SOAK_SECONDS) --seed $(SEED)
+
 # Minutes, on a machine that does nothing else. TORCH_PYTHON=... compares with PyTorch too.
 bench: $(VENV)/.installed
 	mkdir -p bench
@@ -28,6 +34,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/iteration.py --json bench/iteration.json $(if $(TORCH_PYTHON),--torch-python $(TORCH_PYTHON))
 	$(BIN)/python benchmarks/memory.py --json bench/memory.json
 	$(BIN)/python benchmarks/jobs.py --json bench/jobs.json
+	$(BIN)/python benchmarks/spool.py --json bench/spool.json
 
 install: $(VENV)/.installed
 

@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-import nstd
+import nstd.engine  # before TensorFlow, which it sets up
 from nstd import images, resampling
 from nstd.domain import StyleImage, StyleRequest
 

@@ -147,7 +147,9 @@ def plain_loop(engine: Engine, wanted: StyleRequest) -> PlainLoop:
     return PlainLoop(engine.weights, recipe, wanted.content, style, start=noise(wanted))
 
 
-def check(own: Mapping[str, Loop], plain: PlainLoop, torch: Torch | None) -> dict[str, float]:
+def check(
+    engine: Engine, own: Mapping[str, Loop], plain: PlainLoop, torch: Torch | None
+) -> dict[str, float]:
     """The objective of the start by each contestant.
 
     Raises:
@@ -156,7 +158,7 @@ def check(own: Mapping[str, Loop], plain: PlainLoop, torch: Torch | None) -> dic
     found = {name: loop.losses()[0] for name, loop in own.items() if name.endswith("gram")}
     found["eager float32"] = float(plain.loss())
     if torch is not None:
-        found |= {f"torch {variant}": torch.loss(variant) for variant in _TORCH_VARIANTS}
+        found |= {f"torch {variant}": torch.loss(variant) for variant in _variants(engine)}
     for name, loss in found.items():
         tolerance = _TOLERANCE[name.split()[1]]
         if not common.is_like(loss, found["nstd float32 gram"], tolerance):
@@ -170,8 +172,7 @@ def race(
     """Seconds of an iteration, or of a matrix product, in each round."""
     contestants: dict[str, Contestant] = {**own, "eager float32": plain}
     if torch is not None:
-        variants = _TORCH_VARIANTS if len(_precisions(engine)) > 1 else ("float32",)
-        contestants |= {f"torch {name}": torch.contestant(name) for name in variants}
+        contestants |= {f"torch {name}": torch.contestant(name) for name in _variants(engine)}
     contestants |= {
         f"product {precision}": MatrixProduct(engine.network(precision).dtype)
         for precision in _precisions(engine)
@@ -217,6 +218,11 @@ def _precisions(engine: Engine) -> list[Any]:
     return list(dict.fromkeys(("float32", engine.device.precision)))
 
 
+def _variants(engine: Engine) -> tuple[str, ...]:
+    """PyTorch's; without bfloat16 in hardware, one evaluation in it takes minutes."""
+    return _TORCH_VARIANTS if len(_precisions(engine)) > 1 else ("float32",)
+
+
 def show(times: Times, operations: float) -> None:
     """Print each contestant's seconds and rate, with the convolutions' operations for all."""
     rows = []
@@ -240,7 +246,7 @@ def main() -> None:
     torch, version = start_torch(options.torch_python, wanted)
     print(f"{engine.device.name}, TensorFlow {engine.device.tensorflow}, {version}")
     own, plain = own_loops(engine, options.size), plain_loop(engine, wanted)
-    losses = check(own, plain, torch)
+    losses = check(engine, own, plain, torch)
     times = race(engine, own, plain, torch, options.rounds)
     if torch is not None:
         torch.close()

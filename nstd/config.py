@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from nstd.errors import ConfigError
 from nstd.params import StyleParams
@@ -27,7 +28,15 @@ def _as_path(value: Any) -> Any:  # noqa: ANN401 - whatever stood in the file
         raise ValueError("names a user that doesn't exist") from error
 
 
+def _as_mode(value: str | None) -> str | None:
+    """An octal mode as chmod takes it; a number would be read as decimal, or not, by YAML."""
+    if value is not None and not re.fullmatch(r"0?[0-7]{3,4}", value):
+        raise ValueError("must be an octal mode in quotes, such as '0640'")
+    return value
+
+
 FolderPath = Annotated[Path, BeforeValidator(_as_path)]
+Mode = Annotated[str | None, AfterValidator(_as_mode)]
 
 
 class _Section(BaseModel):
@@ -40,9 +49,27 @@ class Limits(_Section):
     sidecar_bytes: int = Field(default=64 * 1024, ge=1)
     image_bytes: int = Field(default=256 * MEBIBYTE, ge=1)
     image_pixels: int = Field(default=120_000_000, ge=1)
+    image_frames: int = Field(default=100, ge=1)
     incomplete_seconds: float = Field(default=300.0, ge=0)
     attempts: int = Field(default=3, ge=1)
+    crashes: int = Field(default=10, ge=1)
+    backoff_seconds: float = Field(default=5.0, ge=0)
+    backoff_longest_seconds: float = Field(default=600.0, ge=0)
     grace_seconds: float = Field(default=20.0, ge=0)
+    min_free_bytes: int = Field(default=256 * MEBIBYTE, ge=0)
+
+
+class Watching(_Section):
+    """How changes in the inbox are noticed before the next rescan."""
+
+    mode: Literal["auto", "inotify", "polling"] = "auto"
+
+
+class Retention(_Section):
+    """How long filed originals are kept, in days."""
+
+    done: float | None = Field(default=None, gt=0)
+    failed: float | None = Field(default=None, gt=0)
 
 
 class Log(_Section):
@@ -65,11 +92,32 @@ class Config(_Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int = Field(default=0, ge=0)
     deterministic: bool = False
+    styles: list[FolderPath] = []
+    ignore: list[str] = []
     settle_seconds: float = Field(default=2.0, ge=0)
     rescan_seconds: float = Field(default=5.0, gt=0)
+    watch: Watching = Watching()
+    status_file: bool = True
+    on_conflict: Literal["suffix", "fail"] = "suffix"
+    on_duplicate: Literal["rerun", "skip"] = "rerun"
+    originals: Literal["archive", "keep", "delete"] = "archive"
+    retire_grace_seconds: float = Field(default=2.0, ge=0)
+    retain_days: Retention = Retention()
+    file_mode: Mode = None
+    folder_mode: Mode = None
     defaults: dict[str, Any] = {}
     limits: Limits = Limits()
     log: Log = Log()
+
+    @property
+    def file_mode_bits(self) -> int | None:
+        """Mode of the files that nstd makes for users; None leaves it to the umask."""
+        return None if self.file_mode is None else int(self.file_mode, 8)
+
+    @property
+    def folder_mode_bits(self) -> int | None:
+        """Mode of the folders that nstd makes for users; None leaves it to the umask."""
+        return None if self.folder_mode is None else int(self.folder_mode, 8)
 
     def folder(self, name: Literal["inbox", "outbox", "failed", "done", "state"]) -> Path:
         """Where a folder is: its own setting, else its name below `root`."""
@@ -105,15 +153,15 @@ def parse(data: bytes, *, file: str) -> Config:
     """A configuration from the bytes of a file with this name; raises as `load` does."""
     remedy = "config.example.yaml documents every key"
     try:
-        values = load_mapping(data)
+        values, found = load_mapping(data)
     except YamlError as error:
         raise ConfigError(str(error), file=file, remedy=remedy) from error
-    found: list[tuple[str, str]] = []
     config: Config | None = None
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        known = [*Config.model_fields, *Limits.model_fields, *Log.model_fields]
+        sections = (Config, Limits, Log, Watching, Retention)
+        known = [name for section in sections for name in section.model_fields]
         found += problems(error, known)
     found += _default_problems(values.get("defaults"))
     if config is None or found:
@@ -142,12 +190,13 @@ def refuse_loops(config: Config, *, file: str | None = None) -> None:
         ConfigError: naming both folders.
     """
     placed = [(name, config.folder(name).resolve()) for name in FOLDERS]
-    for name, path in placed:
+    libraries = [("styles", path.resolve()) for path in config.styles]
+    for name, path in [*placed, *libraries]:
         for other, container in placed:
             if name != other and path.is_relative_to(container):
                 raise ConfigError(
                     f"{path} lies within {other} ({container})",
                     file=file,
                     key=name,
-                    remedy="place the five folders beside each other",
+                    remedy="place the folders beside each other",
                 )

@@ -72,6 +72,7 @@ def run(root: Path, extra: Mapping[str, Any] | None = None) -> Demo:
 
 def _watch(events: Iterator[dict[str, Any]], inbox: Path, sidecar: Mapping[str, Any]) -> Demo:
     """Drop the pair once the daemon is up, and follow its log to the result."""
+    result: Demo | None = None
     with progress.IterationBar() as bar:
         bar.say("starting the daemon")
         for event in events:
@@ -84,7 +85,9 @@ def _watch(events: Iterator[dict[str, Any]], inbox: Path, sidecar: Mapping[str, 
                 case telemetry.JOB_PROGRESS:
                     bar.show(**{key: event[key] for key in _SHOWN})
                 case telemetry.JOB_DONE:
-                    return Demo(Path(event["result"]), Path(event["manifest"]))
+                    result = Demo(Path(event["result"]), Path(event["manifest"]))
+                case telemetry.JOB_RETIRED if result is not None:
+                    return result
                 case telemetry.JOB_FAILED:
                     raise DemoError(event["message"].rstrip("."), remedy=f"see {event['reason']}")
     raise DemoError("the daemon ended before the picture was done", remedy="see its messages above")

@@ -1,6 +1,6 @@
 """The frozen values that flow from one stage to the next. No I/O, no TensorFlow.
 
-    wake-up -> Candidate -> Claim -> Job -> StyleRequest -> StyleResult -> Rendered -> Published
+    wake-up -> Candidate -> Entry -> Job -> StyleRequest -> StyleResult -> Rendered -> Target
 
 A step returns a new value and never edits its caller's. `Path` values are the daemon's own;
 names that users see are relative to the inbox.
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from nstd.entry import Source
     from nstd.errors import NstdError
     from nstd.params import StyleParams
     from nstd.sidecar import Sidecar
@@ -30,9 +31,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """What tells one version of a file from another without reading it."""
+    """What tells one version of a file from another without reading it.
 
-    device: int
+    Devices are numbered afresh when a file system is mounted again, so they are not compared.
+    """
+
+    device: int = field(compare=False)
     inode: int
     size: int
     mtime_ns: int
@@ -40,71 +44,20 @@ class FileIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A settled and parsed sidecar, all of whose images are there.
+    """A settled sidecar and its images.
 
     Attributes:
-        path: the sidecar in the inbox.
-        folder: its folder, relative to the inbox ("." for the inbox itself).
-        sidecar: what it says.
-        content: the content image in the inbox; None for a texture.
-        styles: the style images in the inbox, in the sidecar's order.
-        start: the image in the inbox that `init` names, if it names one.
+        path: of the sidecar, relative to the inbox.
+        identity: of the version that was read.
+        sidecar: what it says; None if that can't be understood.
+        sources: the images, the content first, the styles in the sidecar's order, then the one
+            that `init` names.
     """
 
     path: Path
-    folder: Path
-    sidecar: Sidecar
-    content: Path | None
-    styles: tuple[Path, ...]
-    start: Path | None = None
-
-    @property
-    def images(self) -> tuple[Path, ...]:
-        """Every image once, content first."""
-        every = (self.content, *self.styles, self.start)
-        return tuple(path for path in dict.fromkeys(every) if path)
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimedFile:
-    """One input image: where it came from, our private copy, and what it held."""
-
-    source: Path
-    copy: Path
     identity: FileIdentity
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A job that belongs to this daemon: its sidecar is out of the inbox, its images are copied.
-
-    Attributes:
-        job_id: sorts by time of claim; unique.
-        token: the claimed sidecar under `inbox/.nstd/claimed/<job_id>/`.
-        claimed_at: seconds since the epoch, for people.
-        queued_seconds: between the sidecar's last change and the claim.
-    """
-
-    job_id: str
-    candidate: Candidate
-    token: Path
-    content: ClaimedFile | None
-    styles: tuple[ClaimedFile, ...]
-    claimed_at: float
-    queued_seconds: float
-    start: ClaimedFile | None = None
-
-    @property
-    def images(self) -> tuple[ClaimedFile, ...]:
-        """Every input once, content first."""
-        every = (self.content, *self.styles, self.start)
-        return tuple(image for image in dict.fromkeys(every) if image)
-
-    @property
-    def name(self) -> str:
-        """The job's name to its owner: the sidecar's path below the inbox, without suffix."""
-        return str(self.candidate.folder / self.candidate.path.stem)
+    sidecar: Sidecar | None
+    sources: tuple[Source, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,12 +246,3 @@ def internal_failure(error: Exception) -> Failure:
         f"nstd made a mistake: {type(error).__name__}: {error}. Report it, with this job's files.",
         details={"traceback": "".join(traceback.format_exception(error))},
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A result where its owner finds it. The manifest is written last: it is the ready marker."""
-
-    path: Path
-    sha256: str
-    manifest: Path

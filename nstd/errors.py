@@ -68,6 +68,22 @@ class ConfigError(NstdError):
     exit_code = 78
 
 
+class LedgerNewerError(NstdError):
+    """A later version of nstd has written the ledger."""
+
+    code = "ledger_newer"
+    disposition = Disposition.FATAL
+    exit_code = 78
+
+
+class LedgerDamagedError(NstdError):
+    """The ledger can't be read as one."""
+
+    code = "ledger_damaged"
+    disposition = Disposition.FATAL
+    exit_code = 73
+
+
 class LockedError(NstdError):
     """Another daemon holds this inbox or this state folder."""
 
@@ -80,6 +96,14 @@ class CannotWriteError(NstdError):
     """A folder that nstd must write to refuses."""
 
     code = "cannot_write"
+    disposition = Disposition.HOLD
+    exit_code = 73
+
+
+class InboxAbsentError(NstdError):
+    """The inbox isn't there, or another folder is in its place."""
+
+    code = "inbox_absent"
     disposition = Disposition.HOLD
     exit_code = 73
 
@@ -131,6 +155,18 @@ class TooLargeError(InputError):
     """A transfer would take more memory than it may."""
 
     code = "too_large"
+
+
+class NameTakenError(InputError):
+    """The result's name is taken, and the configuration doesn't let it have another."""
+
+    code = "name_taken"
+
+
+class CancelledError(NstdError):
+    """The job's owner took it back."""
+
+    code = "cancelled"
 
 
 class InputChangedError(NstdError):

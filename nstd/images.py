@@ -75,10 +75,14 @@ _SIDEWAYS = 5  # orientations from here on swap width and height
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """How large an input may be: bytes of its file, and pixels it decodes to."""
+    """How large an input may be: bytes of its file, pixels it decodes to, frames or pages.
+
+    Only the first frame is ever used; a TIFF's pages are not counted, see `ImageHeader`.
+    """
 
     image_bytes: int = 256 * 2**20
     image_pixels: int = 120_000_000
+    image_frames: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +124,15 @@ class Picture:
     exif: bytes = b""
 
 
-def read_header(path: Path, *, limits: ImageLimits, name: str | None = None) -> ImageHeader:
+def read_header(
+    source: Path | BinaryIO, *, limits: ImageLimits, name: str | None = None
+) -> ImageHeader:
     """Read a picture's header, without decoding a pixel.
 
     A PNG whose EXIF block follows its pixels is reported unturned; `load` sees the block.
 
     Args:
-        path: the file.
+        source: the file, or one that is open for reading and will be closed.
         limits: what is too large.
         name: what to call it in an error; its own name by default.
 
@@ -135,7 +141,8 @@ def read_header(path: Path, *, limits: ImageLimits, name: str | None = None) -> 
         ImageTooLargeError: it exceeds a limit.
         ImageError: it isn't a picture of an accepted format, or its header is damaged.
     """
-    with _opened(path, limits, name or path.name) as image:
+    file, name = _open_regular(source, name)
+    with file, _identified(file, limits, name) as image:
         return _header(image, image.size, _orientation(image))
 
 
@@ -158,8 +165,8 @@ def load(
         ImageError: it isn't a picture of an accepted format, or it is damaged, or its samples
             have no agreed meaning, or it is transparent all over.
     """
-    name = name or path.name
-    with _opened(path, limits, name) as image:
+    file, name = _open_regular(path, name)
+    with file, _identified(file, limits, name) as image:
         stored_size = image.size
         size = _reduced_size(stored_size, max_side)
         # Lab pictures are converted by their definition; a profile could only describe RGB.
@@ -194,29 +201,32 @@ def load(
 
 
 @contextlib.contextmanager
-def _opened(path: Path, limits: ImageLimits, name: str) -> Iterator[ImageFile.ImageFile]:
-    """Open a picture, checked against the limits; decoders' errors within become ImageError."""
-    with _open_regular(path, name) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > limits.image_bytes:
-            raise ImageTooLargeError(
-                f"has {size:,} bytes, more than the {limits.image_bytes:,} allowed",
-                file=name,
-                remedy="save it smaller, or raise limits.image_bytes in the configuration",
-            )
-        try:
-            yield _identify(file, limits, name)
-        except _DECODER_ERRORS as error:
-            raise ImageError(
-                f"is damaged and can't be decoded ({error})",
-                file=name,
-                remedy="copy it again, or open it in an image editor and save it again",
-            ) from error
-
-
-def _open_regular(path: Path, name: str) -> BinaryIO:
+def _identified(file: BinaryIO, limits: ImageLimits, name: str) -> Iterator[ImageFile.ImageFile]:
+    """A picture, checked against the limits; decoders' errors within become ImageError."""
+    size = os.fstat(file.fileno()).st_size
+    if size > limits.image_bytes:
+        raise ImageTooLargeError(
+            f"has {size:,} bytes, more than the {limits.image_bytes:,} allowed",
+            file=name,
+            remedy="save it smaller, or raise limits.image_bytes in the configuration",
+        )
     try:
-        descriptor = os.open(path, _OPEN_FLAGS)
+        yield _identify(file, limits, name)
+    except _DECODER_ERRORS as error:
+        raise ImageError(
+            f"is damaged and can't be decoded ({error})",
+            file=name,
+            remedy="copy it again, or open it in an image editor and save it again",
+        ) from error
+
+
+def _open_regular(source: Path | BinaryIO, name: str | None) -> tuple[BinaryIO, str]:
+    """The open file, and what to call it."""
+    if not isinstance(source, os.PathLike):
+        return source, name or "the image"
+    name = name or source.name
+    try:
+        descriptor = os.open(source, _OPEN_FLAGS)
     except OSError as error:
         if error.errno not in _OPEN_FAULTS:
             raise
@@ -228,7 +238,7 @@ def _open_regular(path: Path, name: str) -> BinaryIO:
         raise MissingInputError(
             "is not a regular file", file=name, remedy="put a readable image file there"
         )
-    return os.fdopen(descriptor, "rb")
+    return os.fdopen(descriptor, "rb"), name
 
 
 def _identify(file: BinaryIO, limits: ImageLimits, name: str) -> ImageFile.ImageFile:
@@ -262,6 +272,13 @@ def _identify(file: BinaryIO, limits: ImageLimits, name: str) -> ImageFile.Image
             remedy="save it as JPEG, PNG, WebP or TIFF",
         )
     _check_pixels(image.size, limits, name)
+    frames = _frames(image)
+    if frames > limits.image_frames:
+        raise ImageTooLargeError(
+            f"has {frames:,} frames, more than the {limits.image_frames:,} allowed",
+            file=name,
+            remedy="save one frame alone, or raise limits.image_frames in the configuration",
+        )
     return image
 
 
@@ -297,11 +314,14 @@ def _check_pixels(size: tuple[int, int], limits: ImageLimits, name: str) -> None
 
 def _header(image: ImageFile.ImageFile, size: tuple[int, int], orientation: int) -> ImageHeader:
     width, height = size[::-1] if orientation >= _SIDEWAYS else size
+    return ImageHeader(width, height, str(image.format), image.mode, _frames(image))
+
+
+def _frames(image: ImageFile.ImageFile) -> int:
+    """As `ImageHeader.frames` has it."""
     if isinstance(image, TiffImageFile):
-        frames = 2 if image.is_animated else 1  # n_frames would walk through all pages
-    else:
-        frames = getattr(image, "n_frames", 1)
-    return ImageHeader(width, height, str(image.format), image.mode, frames)
+        return 2 if image.is_animated else 1  # n_frames would walk through all pages
+    return int(getattr(image, "n_frames", 1))
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:

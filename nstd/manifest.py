@@ -2,61 +2,79 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
+
+from nstd.entry import State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nstd.domain import Claim, ClaimedFile, Published, Rendered
+    from nstd.domain import Rendered
+    from nstd.entry import Entry, Input
 
 MANIFEST_VERSION = 1
 
 # What the engine itself took; everything else a job costs is overhead.
 _ENGINE_STAGES = ("draft", "targets", "optimise")
+# What the time in each state is called; `running` is the worker's, and the way there and back.
+_STAGES = {
+    State.QUEUED: "queued",
+    State.CLAIMED: "wait",
+    State.RENDERED: "publish",
+    State.PUBLISHED: "retire",
+}
+_WAITS = ("queued", "wait", "retire")
 
 
-def manifest(
-    claim: Claim, rendered: Rendered, seconds: Mapping[str, float], attempt: int
-) -> dict[str, Any]:
-    """The manifest of a result but for its `output`, which publishing adds.
+def manifest(entry: Entry, seconds: Mapping[str, float]) -> dict[str, Any]:
+    """The manifest of a result.
 
     Args:
-        claim: the job and its inputs.
-        rendered: the result and the engine's facts.
-        seconds: by stage, of the supervisor's stages so far.
-        attempt: which one succeeded, from 1.
+        entry: rendered, with its target.
+        seconds: that the job has spent in each state so far.
     """
-    facts = dict(rendered.facts)
+    rendered, target = entry.rendered, entry.target
+    assert rendered is not None  # noqa: S101 - the caller's contract
+    assert target is not None  # noqa: S101 - likewise
+    contents = [_input(one) for one in entry.inputs if one.source.role == "content"]
+    styles = [one for one in entry.inputs if one.source.role == "style"]
+    starts = [_input(one) for one in entry.inputs if one.source.role == "init"]
+    duplicate = {"duplicate_of": entry.duplicate_of} if entry.duplicate_of else {}
     return {
         "manifest_version": MANIFEST_VERSION,
-        "job_id": claim.job_id,
-        "name": claim.name,
-        "attempt": attempt,
-        "content": _input(claim.content) if claim.content else None,
-        "styles": [
-            {**_input(style), "weight": weight}
-            for style, (_, weight) in zip(
-                claim.styles, claim.candidate.sidecar.styles or [("", 1.0)], strict=True
-            )
-        ],
-        "init": _input(claim.start) if claim.start else None,
-        **facts,
-        "seconds": {**_rounded(seconds), **facts["seconds"]},
+        "job_id": entry.job_id,
+        "name": entry.name,
+        "attempt": entry.attempts + entry.crashes + 1,
+        **duplicate,
+        "content": contents[0] if contents else None,
+        "styles": [{**_input(one), "weight": one.source.weight} for one in styles],
+        "init": starts[0] if starts else None,
+        **rendered.facts,
+        "seconds": _stages(rendered, seconds),
+        "output": {
+            "name": os.path.relpath(target.final, target.manifest.parent),
+            "width": rendered.width,
+            "height": rendered.height,
+            "sha256": rendered.sha256,
+        },
     }
 
 
-def summary(
-    rendered: Rendered, published: Published, seconds: Mapping[str, float]
-) -> dict[str, Any]:
+def summary(entry: Entry, seconds: Mapping[str, float]) -> dict[str, Any]:
     """The canonical line of a job that is done: everything worth graphing."""
+    rendered, target = entry.rendered, entry.target
+    assert rendered is not None  # noqa: S101 - the caller's contract
+    assert target is not None  # noqa: S101 - likewise
     facts = rendered.facts
-    stages = {**_rounded(seconds), **facts["seconds"]}
+    stages = _stages(rendered, seconds)
     engine = sum(stages.get(stage, 0.0) for stage in _ENGINE_STAGES)
-    waited = stages["queued"] + stages["wait"]
+    waited = sum(stages.get(stage, 0.0) for stage in _WAITS)
     best = facts["losses"]["best"]["total"] if facts["losses"] else None
     return {
-        "result": str(published.path),
-        "manifest": str(published.manifest),
+        "result": str(target.final),
+        "manifest": str(target.manifest),
+        "duplicate_of": entry.duplicate_of or None,
         "preset": facts["parameters"]["preset"],
         "width": rendered.width,
         "height": rendered.height,
@@ -73,9 +91,17 @@ def summary(
     }
 
 
-def _input(file: ClaimedFile) -> dict[str, str]:
-    return {"name": file.source.name, "sha256": file.sha256}
+def _stages(rendered: Rendered, seconds: Mapping[str, float]) -> dict[str, float]:
+    """Seconds by stage: the supervisor's, the worker's, and the way between the two."""
+    inside: dict[str, float] = rendered.facts["seconds"]
+    stages = {name: seconds[state] for state, name in _STAGES.items() if state in seconds}
+    running = seconds.get(State.RUNNING, 0.0)
+    handover = max(0.0, running - sum(inside.values()))
+    return {
+        stage: round(value, 4)
+        for stage, value in {**stages, "handover": handover, **inside}.items()
+    }
 
 
-def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
-    return {stage: round(value, 4) for stage, value in seconds.items()}
+def _input(one: Input) -> dict[str, str]:
+    return {"name": one.source.relative.name, "sha256": one.sha256}

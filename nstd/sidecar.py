@@ -120,12 +120,11 @@ def parse(data: bytes, *, file: str, defaults: Mapping[str, Any] | None = None) 
         SidecarError: not YAML, unknown keys, wrong types, values out of range; all at once.
     """
     try:
-        values = load_mapping(data)
+        values, found = load_mapping(data)
     except YamlError as error:
         raise SidecarError(str(error), file=file, remedy=REMEDY) from error
     own = {key: value for key, value in values.items() if key in _Head.model_fields}
     rest = {key: value for key, value in values.items() if key not in _Head.model_fields}
-    found: list[tuple[str, str]] = []
     head = _validated(_Head, own, found)
     params = _validated(StyleParams, {**(defaults or {}), **rest}, found)
     if params is not None and params.init_file is not None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from nstd.errors import NstdError
 
 DAEMON_STARTED: Final = "daemon.started"  # folders are made, locks are held
-DAEMON_HELD: Final = "daemon.held"  # a resource is missing: pausing for some seconds
+DAEMON_HELD: Final = "daemon.held"  # a resource is missing: no job is begun; once for each reason
+DAEMON_RESUMED: Final = "daemon.resumed"  # it is back
 DAEMON_STOPPING: Final = "daemon.stopping"  # a signal came
 DAEMON_STOPPED: Final = "daemon.stopped"  # the last line
 WORKER_READY: Final = "worker.ready"  # the engine is built: device, precision, seconds
@@ -30,10 +31,21 @@ JOB_CLAIMED: Final = "job.claimed"  # the sidecar is ours, the images are copied
 JOB_STARTED: Final = "job.started"  # a worker has it
 JOB_ESTIMATED: Final = "job.estimated"  # what it will take: seconds, bytes
 JOB_PROGRESS: Final = "job.progress"  # at level debug: iteration, loss, seconds an iteration
-JOB_RELEASED: Final = "job.released"  # back in the inbox, untouched
-JOB_RECOVERED: Final = "job.recovered"  # claimed by a daemon that died; back in the inbox
-JOB_DONE: Final = "job.done"  # canonical
-JOB_FAILED: Final = "job.failed"  # canonical
+JOB_DUPLICATE: Final = "job.duplicate"  # the same images and parameters as a job that is done
+JOB_DEFERRED: Final = "job.deferred"  # an attempt failed; when it is tried again, and why
+JOB_HELD: Final = "job.held"  # a resource that this job needs is missing; once for each reason
+JOB_REQUEUED: Final = "job.requeued"  # the daemon was stopped under it; it goes on at the start
+JOB_RELEASED: Final = "job.released"  # an image changed or vanished: back in the inbox
+JOB_RECOVERED: Final = "job.recovered"  # a daemon died under it
+JOB_DONE: Final = "job.done"  # canonical: result and manifest are in the outbox
+JOB_FAILED: Final = "job.failed"  # canonical: the reason is in failed/
+JOB_CANCELLED: Final = "job.cancelled"  # its owner took it back
+JOB_RETIRED: Final = "job.retired"  # the originals are filed away: nothing is left to do
+INBOX_ABSENT: Final = "inbox.absent"  # not mounted: nothing is taken until it is back
+INBOX_BACK: Final = "inbox.back"
+INBOX_RETURNED: Final = "inbox.returned"  # a file that nobody knew of was put back
+INBOX_SKIPPED: Final = "inbox.skipped"  # has an input's name but is no regular file; once
+LEDGER_DAMAGED: Final = "ledger.damaged"  # set aside; a new one is begun
 WARNING: Final = "warning"  # what a library warns of
 DAEMON_FAILED: Final = "daemon.failed"  # it can't go on, and why
 INTERNAL_ERROR: Final = "internal.error"  # a mistake of ours, with its traceback

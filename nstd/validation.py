@@ -49,5 +49,8 @@ def _shown(value: Any) -> str:  # noqa: ANN401 - whatever stood in the file
     """The offending value, when it is short enough to help."""
     if value is None or isinstance(value, dict | list):
         return ""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to write out a number of thousands of digits
+        return ""
     return f", not {text}" if len(text) <= 60 else ""  # noqa: PLR2004 - a line on a terminal

@@ -12,19 +12,31 @@ import os
 import signal
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from nstd.domain import Failure, Rendered, internal_failure
 from nstd.engine.build import build
-from nstd.errors import NstdError
+from nstd.errors import CancelledError, NstdError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from multiprocessing.connection import Connection
     from pathlib import Path
 
     from nstd.domain import Iterate, Job
     from nstd.engine.device import Precision
     from nstd.engine.engine import Engine
+    from nstd.images import ImageLimits
+
+    class Build(Protocol):
+        """As `nstd.engine.build.build`."""
+
+        def __call__(
+            self, weights_file: Path, precision: Precision, threads: int, *, deterministic: bool
+        ) -> Engine:
+            """The engine."""
+            ...
+
 
 _PROGRESS_SECONDS = 0.25
 _LEAVE_SECONDS = 0.5
@@ -40,8 +52,7 @@ class Options:
     precision: Precision
     threads: int
     deterministic: bool
-    image_bytes: int
-    image_pixels: int
+    limits: ImageLimits
     log: Path
 
 
@@ -90,20 +101,31 @@ class Finished:
 Message: TypeAlias = Ready | Unable | Begun | Progress | Finished
 
 
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """To the worker: end the job between two iterations, if it is still this one."""
+
+    job_id: str
+
+
+Main: TypeAlias = "Callable[[Connection, Options], None]"
+
+
 class Worker:
     """The supervisor's side of one worker process.
 
     Args:
         options: for the process.
+        main: the process's main function.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, main: Main) -> None:
         # spawn: a forked child would inherit the supervisor's threads' locks and file locks.
         context = multiprocessing.get_context("spawn")
         self._log = options.log
         self.connection, theirs = context.Pipe()
         self._process = context.Process(
-            target=serve, args=(theirs, options), name="nstd-worker", daemon=True
+            target=main, args=(theirs, options), name="nstd-worker", daemon=True
         )
         self._process.start()
         theirs.close()
@@ -114,10 +136,10 @@ class Worker:
             return self._log.read_bytes()[-_LAST_WORDS:].decode(errors="replace")
         return ""
 
-    def send(self, job: Job) -> None:
-        """Give the worker its next job; a worker that has died says so through `receive`."""
+    def send(self, message: Job | Cancel) -> None:
+        """Give the worker its next job, or a word on this one; one that is dead says so later."""
         with contextlib.suppress(BrokenPipeError):
-            self.connection.send(job)
+            self.connection.send(message)
 
     def receive(self) -> list[Message]:
         """The messages that have arrived.
@@ -149,8 +171,14 @@ class Worker:
         return self._process.exitcode
 
 
-def serve(connection: Connection, options: Options) -> None:
-    """The process's main function: build the engine, run jobs until the pipe closes."""
+def serve(connection: Connection, options: Options, build: Build = build) -> None:
+    """The process's main function: build the engine, run jobs until the pipe closes.
+
+    Args:
+        connection: the supervisor's.
+        options: from the supervisor.
+        build: makes the engine.
+    """
     # The terminal sends Ctrl-C to the whole group; when to stop is the supervisor's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _redirect_stderr(options.log)
@@ -170,11 +198,25 @@ def serve(connection: Connection, options: Options) -> None:
         connection.send(Ready(engine.device.name, engine.device.precision, seconds))
         while True:
             job = connection.recv()
+            if isinstance(job, Cancel):
+                continue  # too late: that one is finished
             begun = time.perf_counter()
             outcome = _outcome(job, engine, options, connection)
             connection.send(Finished(job.job_id, outcome, time.perf_counter() - begun))
     except (EOFError, BrokenPipeError):
         os._exit(0)  # the supervisor is gone; nothing here is worth an orderly exit
+
+
+def _heed(connection: Connection, job: Job) -> None:
+    """End the job if its owner took it back.
+
+    Raises:
+        CancelledError: so it is.
+        EOFError: the supervisor is gone.
+    """
+    while connection.poll():
+        if connection.recv() == Cancel(job.job_id):
+            raise CancelledError("cancelled while it was running", file=job.name)
 
 
 def _redirect_stderr(path: Path) -> None:
@@ -186,11 +228,10 @@ def _redirect_stderr(path: Path) -> None:
 def _outcome(
     job: Job, engine: Engine, options: Options, connection: Connection
 ) -> Rendered | Failure:
-    from nstd.images import ImageLimits  # noqa: PLC0415 - see above
-    from nstd.render import Rendering  # noqa: PLC0415
+    from nstd.render import Rendering  # noqa: PLC0415 - see the module's docstring
 
     try:
-        rendering = Rendering(job, engine, ImageLimits(options.image_bytes, options.image_pixels))
+        rendering = Rendering(job, engine, options.limits)
         expected = rendering.estimate
         connection.send(Begun(job.job_id, expected.seconds, expected.memory))
         last = 0.0
@@ -199,8 +240,9 @@ def _outcome(
             if now - last >= _PROGRESS_SECONDS or iterate.iteration + 1 == iterate.planned:
                 connection.send(Progress(job.job_id, iterate))
                 last = now
+            _heed(connection, job)
         return rendering.finish()
-    except BrokenPipeError:
+    except (BrokenPipeError, EOFError):
         raise
     except NstdError as error:
         return Failure.of(error)

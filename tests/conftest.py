@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import nstd
+import nstd.engine  # before TensorFlow, which it sets up
 from nstd import images
 from nstd.config import Config, Limits
+from nstd.spool import layout, marker
+from nstd.spool.desk import Desk
+from nstd.spool.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from nstd.engine.engine import Engine
 
@@ -62,5 +65,16 @@ def config(tmp_path: Path) -> Config:
         root=tmp_path,
         settle_seconds=0.0,
         rescan_seconds=0.5,
-        limits=Limits(incomplete_seconds=0.0),
+        retire_grace_seconds=0.0,
+        limits=Limits(incomplete_seconds=0.0, min_free_bytes=0),
     )
+
+
+@pytest.fixture
+def desk(config: Config) -> Iterator[Desk]:
+    """Lend a daemon's folders and ledger without the daemon."""
+    layout.create(config)
+    ledger = Ledger(layout.ledger(config))
+    marker.adopt(config, ledger)
+    yield Desk(config, ledger)
+    ledger.close()

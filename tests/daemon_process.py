@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import signal
@@ -15,17 +16,18 @@ from typing import TYPE_CHECKING, Any
 from conftest import save_picture
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-PATIENCE = 60.0
-CONFIG = """\
-root: {root}
-settle_seconds: 0.2
-rescan_seconds: 0.5
-defaults: {{preset: draft, size: 64}}
-limits: {limits}
-log: {{level: debug, format: json}}
-"""
+PATIENCE = 40.0
+COPYING = Path(__file__).parent / "doubles" / "copying_daemon.py"
+SETTINGS: dict[str, Any] = {
+    "settle_seconds": 0.2,
+    "retire_grace_seconds": 0.1,
+    "rescan_seconds": 0.5,
+    "defaults": {"preset": "draft", "size": 64},
+    "log": {"level": "debug", "format": "json"},
+}
+LIMITS: dict[str, float] = {"incomplete_seconds": 1.0, "backoff_seconds": 0.1, "min_free_bytes": 0}
 
 
 class DaemonProcess:
@@ -35,21 +37,35 @@ class DaemonProcess:
         root: holds the folders and the configuration.
         command: `run` or `once`.
         wrapper: a command to run it under.
+        copying: with an engine that only copies pixels; the spool is the real one.
+        crash: a crash point, and optionally which passing of it is the last; copying only.
+        settings: further keys of the configuration.
         limits: what the configuration limits.
     """
 
     def __init__(
-        self, root: Path, command: str = "run", *, wrapper: Sequence[str] = (), **limits: float
+        self,
+        root: Path,
+        command: str = "run",
+        *,
+        wrapper: Sequence[str] = (),
+        copying: bool = False,
+        crash: Sequence[str] = (),
+        settings: Mapping[str, Any] | None = None,
+        **limits: float,
     ) -> None:
         self.root = root
         self.events: list[dict[str, Any]] = []
         self.other_lines: list[str] = []
         self._lines: queue.Queue[str | None] = queue.Queue()
-        bounds = {"incomplete_seconds": 1.0, **limits}
         config = root / "config.yaml"
-        config.write_text(CONFIG.format(root=json.dumps(str(root)), limits=json.dumps(bounds)))
+        told = {"root": str(root), **SETTINGS, "limits": {**LIMITS, **limits}, **(settings or {})}
+        config.write_text(json.dumps(told))  # YAML contains JSON
+        program = [str(COPYING), command, str(config), *crash]
+        if not copying:
+            program = ["-m", "nstd", command, "--config", str(config)]
         self.process = subprocess.Popen(
-            [*wrapper, sys.executable, "-m", "nstd", command, "--config", str(config)],
+            [*wrapper, sys.executable, *program],
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -73,10 +89,9 @@ class DaemonProcess:
             ]
             if len(found) >= count:
                 return found[count - 1]
-            try:
-                line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                line = None
+            line = None
+            with contextlib.suppress(queue.Empty, ValueError):  # a negative time is none left
+                line = self._lines.get(timeout=deadline - time.monotonic())
             told = "\n".join(map(str, [*self.events, *self.other_lines]))
             assert line is not None, f"no {event} {fields} in:\n{told}"
             self._take(line)

@@ -19,6 +19,7 @@ BASE = {
     "nstd",
     "nstd.errors",
     "nstd.domain",
+    "nstd.entry",
     "nstd.names",
     "nstd.recipes",
     "nstd.params",
@@ -30,6 +31,7 @@ PICTURES = BASE | {"nstd.images", "nstd.color", "nstd.resampling", "nstd.encodin
 ALLOWED = {
     "nstd.errors": set(),
     "nstd.domain": BASE | {"nstd.sidecar"},
+    "nstd.entry": BASE,
     "nstd.names": set(),
     "nstd.recipes": set(),
     "nstd.params": BASE,
@@ -44,12 +46,24 @@ ALLOWED = {
     "nstd.encoding": PICTURES,
     "nstd.manifest": BASE,
     "nstd.engine": PICTURES | {"nstd.engine"},
-    "nstd.spool": FORMS | PICTURES | {"nstd.spool"},
+    "nstd.spool": FORMS | PICTURES | {"nstd.spool", "nstd.manifest"},
     "nstd.render": PICTURES | {"nstd.engine", "nstd.spool.files"},
     "nstd.worker": PICTURES | {"nstd.engine", "nstd.render"},
-    "nstd.conclude": FORMS | {"nstd.spool", "nstd.manifest"},
-    "nstd.daemon": FORMS | {"nstd.spool", "nstd.worker", "nstd.conclude"},
+    "nstd.dispatch": FORMS | {"nstd.spool", "nstd.worker"},
+    "nstd.daemon": FORMS | {"nstd.spool", "nstd.worker", "nstd.dispatch", "nstd.images"},
 }
+# Within the spool each module needs only those on the floors below its own.
+SPOOL_FLOORS = (
+    {"beneath", "crashpoint", "decide", "mounts", "renaming", "rows", "schema"},
+    {"files", "ledger"},
+    {"layout", "lock"},
+    {"marker", "settle", "space", "watch"},
+    {"desk"},
+    {"look", "scan", "claim", "publish", "status", "retention"},
+    {"retire", "intake", "opening"},
+    {"steps"},
+    {"closing"},
+)
 ENGINE = ROOT / "engine"
 
 
@@ -107,6 +121,31 @@ def test_imports_point_one_way(path: Path) -> None:
     own = {found for found in imports(path) if found.split(".")[0] == "nstd"}
     wrong = {found for found in own if not is_within(found, ALLOWED[homes[0]] | {homes[0]})}
     assert not wrong
+
+
+def spool_imports(path: Path) -> set[str]:
+    """Collect the spool's own modules that one of them needs at run time."""
+    own = {found for found in imports(path, at_run_time=True) if found.startswith("nstd.spool.")}
+    return {found.removeprefix("nstd.spool.") for found in own}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "spool").glob("[!_]*.py")), ids=name_of)
+def test_the_spool_is_built_in_floors(path: Path) -> None:
+    """A stage knows neither those beside it nor those that come after."""
+    (floor,) = (number for number, names in enumerate(SPOOL_FLOORS) if path.stem in names)
+    below = set().union(*SPOOL_FLOORS[:floor])
+    assert spool_imports(path) <= below
+
+
+def test_decisions_are_pure() -> None:
+    """They see values only: no folder, no ledger, no clock."""
+    found = imports(ROOT / "spool" / "decide.py", at_run_time=True)
+    assert {name for name in found if name.startswith("nstd")} == {
+        "nstd.domain",
+        "nstd.entry",
+        "nstd.errors",
+    }
+    assert not found & {"os", "time", "pathlib", "sqlite3"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

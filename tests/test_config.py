@@ -19,7 +19,7 @@ def parse(text: str) -> config.Config:
 
 def test_the_example_is_the_defaults() -> None:
     """The example names every key, each with its default."""
-    values = strict_yaml.load_mapping(EXAMPLE.read_bytes())
+    values, _ = strict_yaml.load_mapping(EXAMPLE.read_bytes())
     assert values == config.Config().model_dump(mode="json")
     assert config.load(EXAMPLE) == config.Config()
 
@@ -54,6 +54,20 @@ def test_folders_lie_below_the_root_unless_placed() -> None:
         ("root: ~nobody-of-that-name/x", "root", "names a user that doesn't exist"),
         ('root: "a\\0b"', "root", "must be a path"),
         ("settle_seconds: .inf", "settle_seconds", "finite number"),
+        ("rescan_seconds: 0", "rescan_seconds", "greater than 0"),
+        ("watch: {mode: polls}", "watch.mode", "'auto', 'inotify' or 'polling'"),
+        ("on_conflict: overwrite", "on_conflict", "'suffix' or 'fail'"),
+        ("on_duplicate: never", "on_duplicate", "'rerun' or 'skip'"),
+        ("originals: move", "originals", "'archive', 'keep' or 'delete'"),
+        ("retain_days: {done: 0}", "retain_days.done", "greater than 0"),
+        ("retain_days: {outbox: 3}", "retain_days.outbox", "unknown key"),
+        ("file_mode: 0640", "file_mode", "string"),
+        ("file_mode: '0888'", "file_mode", "octal mode in quotes"),
+        ("folder_mode: rwx", "folder_mode", "octal mode in quotes"),
+        ("ignore: '*.bak'", "ignore", "list"),
+        ("styles: [7]", "styles.0", "not 7"),
+        ("limits: {crashes: 0}", "limits.crashes", "greater than or equal to 1"),
+        ("limits: {min_free_bytes: -1}", "limits.min_free_bytes", "greater than or equal to 0"),
     ],
 )
 def test_wrong_values_are_named(text: str, key: str, clause: str) -> None:
@@ -64,6 +78,25 @@ def test_wrong_values_are_named(text: str, key: str, clause: str) -> None:
     assert clause in str(caught.value)
     assert "c.yaml" in str(caught.value)
     assert caught.value.exit_code == 78
+
+
+def test_modes_are_octal() -> None:
+    """With and without a leading zero, set-group-id too; null leaves it to the umask."""
+    found = parse("file_mode: '640'\nfolder_mode: '02775'")
+    assert (found.file_mode_bits, found.folder_mode_bits) == (0o640, 0o2775)
+    assert (parse("").file_mode_bits, parse("").folder_mode_bits) == (None, None)
+
+
+def test_style_libraries_are_paths() -> None:
+    """As many as one likes."""
+    assert parse("styles: [/a, /b]").styles == [Path("/a"), Path("/b")]
+
+
+def test_a_library_within_the_inbox_is_refused(tmp_path: Path) -> None:
+    """26. Its images would be inputs, and filed away."""
+    with pytest.raises(ConfigError, match="lies within inbox") as caught:
+        parse(f"root: {tmp_path}\nstyles: [{tmp_path}/inbox/styles]")
+    assert caught.value.key == "styles"
 
 
 def test_all_problems_are_reported_at_once() -> None:

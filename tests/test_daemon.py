@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -19,8 +20,10 @@ from PIL import Image
 
 from nstd import sidecar
 from nstd.engine import weights
+from nstd.entry import State
 from nstd.params import StyleParams
 from nstd.spool import files
+from nstd.spool.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,6 +66,7 @@ def test_a_dropped_pair_becomes_a_painting(daemon: DaemonProcess, inbox: Path) -
         name: files.sha256(inbox / "sea" / name) for name in ("harbour.jpg", "harbour.style.png")
     }
     line = daemon.wait_for("job.done", name="sea/harbour")
+    daemon.wait_for("job.retired", name="sea/harbour")
     outbox = daemon.root / "outbox" / "sea"
     assert names(outbox) == {"harbour.png", "harbour.json"}
     assert names(daemon.root / "done" / "sea") == {"harbour.yaml", *hashes}
@@ -108,7 +112,7 @@ def test_jobs_may_share_their_images(daemon: DaemonProcess, inbox: Path) -> None
     for name in ("one", "two"):
         (inbox / "shared" / f"{name}.yaml").write_text("style: starry.png\n")
     for name in ("one", "two"):
-        daemon.wait_for("job.done", name=f"shared/{name}")
+        daemon.wait_for("job.retired", name=f"shared/{name}")
     assert not style.exists()
     done = {"one.jpg", "one.yaml", "two.jpg", "two.yaml", "starry.png"}
     assert names(daemon.root / "done" / "shared") == done
@@ -172,7 +176,7 @@ def test_what_cannot_be_done_is_quarantined_with_a_reason(
     daemon.wait_for("job.done", name="after_all_that")
     failed = daemon.root / "failed"
     for name, clause in clauses.items():
-        daemon.wait_for("job.failed", name=name)
+        daemon.wait_for("job.retired", name=name)
         text = (failed / f"{name}.reason.txt").read_text()
         assert clause in text
         assert len(text.split(". ")) > 1, f"a remedy follows the problem: {text}"
@@ -187,7 +191,7 @@ def test_a_quarantined_job_can_be_corrected_and_moved_back(
 ) -> None:
     """A resubmission is a new job."""
     drop(inbox, "typo", "sise: 64\n")
-    daemon.wait_for("job.failed", name="typo")
+    daemon.wait_for("job.retired", name="typo")
     failed = daemon.root / "failed"
     (failed / "typo.yaml").write_text("size: 64\n")
     for name in ("typo.jpg", "typo.style.png", "typo.yaml"):
@@ -202,8 +206,8 @@ def test_every_line_is_json_and_names_its_job(daemon: DaemonProcess, inbox: Path
     line = daemon.wait_for("job.done", name=name)
     assert daemon.other_lines == []
     of_job = [event for event in daemon.events if event.get("job_id") == line["job_id"]]
-    told = [event["event"] for event in of_job]
-    assert told == ["job.claimed", "job.started", "job.estimated", "job.done"]
+    told = [event["event"] for event in of_job if event["event"] != "job.duplicate"]
+    assert told[:4] == ["job.claimed", "job.started", "job.estimated", "job.done"]
     assert (daemon.root / "outbox" / f"{name}.png").exists()
 
 
@@ -218,18 +222,23 @@ def test_a_second_daemon_is_refused(daemon: DaemonProcess) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_in_order(tmp_path: Path, number: int) -> None:
-    """The running job goes back to the inbox when the grace time is over; exit code 0."""
+    """The running job goes back to the queue when the grace time is over; exit code 0."""
     daemon = DaemonProcess(tmp_path, grace_seconds=0.5)
     daemon.wait_for("daemon.started")
     drop(tmp_path / "inbox", "long", LONG)
     drop(tmp_path / "inbox", "next", LONG)
-    before = names(tmp_path / "inbox")
+    daemon.wait_for("job.claimed", name="next")
     daemon.wait_for("job.progress")
     assert daemon.stop(number) == 0
-    assert names(tmp_path / "inbox") == before
-    assert list((tmp_path / "inbox" / ".nstd" / "claimed").iterdir()) == []
     assert names(tmp_path / "outbox") == set()
     assert daemon.count("daemon.stopped") == 1
+    assert "2 jobs will go on when it starts" in (tmp_path / "inbox" / "STATUS.txt").read_text()
+    with contextlib.closing(Ledger(tmp_path / "state" / "ledger.sqlite")) as ledger:
+        waiting = ledger.unsettled(State.CLAIMED)
+    assert [(entry.name, entry.attempts, entry.crashes) for entry in waiting] == [
+        ("long", 0, 0),
+        ("next", 0, 0),
+    ]
 
 
 def test_a_job_within_the_grace_time_is_finished(tmp_path: Path) -> None:
@@ -285,7 +294,7 @@ def test_a_killed_daemon_leaves_no_worker_and_loses_nothing(tmp_path: Path) -> N
     assert not orphan.exists()
     again = DaemonProcess(tmp_path)
     again.wait_for("job.recovered")
-    again.wait_for("job.done", name="a")
+    again.wait_for("job.retired", name="a")
     assert again.stop() == 0
     assert names(tmp_path / "outbox") == {"a.png", "a.json"}
     assert names(tmp_path / "done") == {"a.yaml", "a.jpg", "a.style.png"}
@@ -322,18 +331,18 @@ def test_one_outbox_folder_that_refuses_holds_nobody_else(tmp_path: Path) -> Non
     drop(tmp_path / "inbox" / "blocked", "a", "priority: 9\n")
     drop(tmp_path / "inbox", "good")
     daemon.wait_for("job.done", name="good")
-    daemon.wait_for("daemon.held")
+    daemon.wait_for("job.held", name="blocked/a")
     (tmp_path / "outbox" / "blocked").unlink()
     daemon.wait_for("job.done", name="blocked/a")
     assert daemon.stop() == 0
 
 
 def test_once_does_not_wait_for_a_disk(tmp_path: Path) -> None:
-    """Exit code 73 when a result can't be written; the job's files are not lost."""
+    """Exit code 75 when a result can't be written; the job is done when it can."""
     drop(tmp_path / "inbox" / "blocked", "a")
     (tmp_path / "outbox").mkdir()
     (tmp_path / "outbox" / "blocked").write_text("a file where a folder should be")
-    assert DaemonProcess(tmp_path, "once").ended() == 73
+    assert DaemonProcess(tmp_path, "once").ended() == 75
     (tmp_path / "outbox" / "blocked").unlink()
     assert DaemonProcess(tmp_path, "once").ended() == 0
     assert names(tmp_path / "outbox" / "blocked") == {"a.png", "a.json"}

@@ -209,7 +209,7 @@ def test_flipped_bytes_never_surprise(tmp_path: Path, suffix: str) -> None:
     """Random damage either goes unnoticed or is an ImageError; nothing else gets out."""
     path = save(tmp_path / f"a.{suffix}", noise())
     data = path.read_bytes()
-    dice = random.Random(suffix)  # noqa: S311
+    dice = random.Random(suffix)
     for _ in range(60):
         damaged = bytearray(data)
         for _ in range(dice.randint(1, 8)):

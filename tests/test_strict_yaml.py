@@ -19,20 +19,18 @@ def test_scalars(text: str, value: object) -> None:
 
 def test_an_empty_file_is_an_empty_mapping() -> None:
     """A file of comments says nothing, which is allowed."""
-    assert strict_yaml.load_mapping(b"# nothing\n") == {}
+    assert strict_yaml.load_mapping(b"# nothing\n") == ({}, [])
 
 
 def test_a_byte_order_mark_is_overlooked() -> None:
     """Editors on Windows write one."""
-    assert strict_yaml.load_mapping(b"\xef\xbb\xbfsize: 3") == {"size": 3}
+    assert strict_yaml.load_mapping(b"\xef\xbb\xbfsize: 3") == ({"size": 3}, [])
 
 
 @pytest.mark.parametrize(
     ("data", "clause"),
     [
         (b"a: &x 1\nb: *x", "aliases are not allowed (line 2, column 4)"),
-        (b"a: 1\nb: 2\na: 3", "a: stands there twice (line 3, column 1)"),
-        (b"a: !!python/object/apply:os.system [ls]", "not valid YAML"),
         (b"a: [1", "not valid YAML"),
         (b"a: b: c", "(line 1, column 5)"),
         (b"- a\n- b", "must be a list of `key: value` lines"),
@@ -42,11 +40,6 @@ def test_a_byte_order_mark_is_overlooked() -> None:
         (b"a: \xff", "not UTF-8 text (byte 3)"),
         (b"a: \x00", "not valid YAML"),
         (b"a: " + b"[" * 5000, "nested deeper than 16 levels"),
-        (b"a: 2001-99-99", "not valid YAML"),
-        (b"a: !!bool maybe", "not valid YAML"),
-        (b'a: !!int ""', "not valid YAML"),
-        (b"a: !!timestamp foo", "not valid YAML"),
-        (b"a: !!binary 'x'", "not valid YAML"),
         (b"---\na: 1\n---\nb: 2", "not valid YAML"),
     ],
 )
@@ -55,6 +48,31 @@ def test_what_is_refused(data: bytes, clause: str) -> None:
     with pytest.raises(YamlError) as caught:
         strict_yaml.load_mapping(data)
     assert clause in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "clause"),
+    [
+        (b"a: 3", "stands there twice (line 2, column 1)"),
+        (b"c: {x: 1, x: 2}", "x: stands there twice (line 2, column 11)"),
+        (b"c: !!python/object/apply:os.system [ls]", "not valid YAML"),
+        (b"c: [1, !!python/name:os.system ]", "not valid YAML"),
+        (b"c: 2001-99-99", "not valid YAML"),
+        (b"c: !!bool maybe", "not valid YAML"),
+        (b'c: !!int ""', "not valid YAML"),
+        (b"c: !!timestamp foo", "not valid YAML"),
+        (b"c: !!binary 'x'", "not valid YAML"),
+    ],
+)
+def test_a_wrong_value_concerns_its_key_alone(line: bytes, clause: str) -> None:
+    """It is named with its key, and the other keys have their values."""
+    values, found = strict_yaml.load_mapping(b"a: 1\n" + line + b"\nb: 2\n")
+    ((key, what),) = found
+    assert key == line[:1].decode()
+    assert clause in what
+    expected = {"a": 1, "b": 2}
+    expected.pop(key, None)
+    assert values == expected
 
 
 def test_an_alias_bomb_costs_nothing() -> None:

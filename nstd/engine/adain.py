@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
+from nstd.engine.convolution import Convolution
 from nstd.engine.vgg import FeatureExtractor, pad_one, smallest_side
 
 if TYPE_CHECKING:
@@ -33,12 +34,12 @@ class Draft:
         self.traces = 0
         self._extractor = extractor
         self._dtype = dtype
-        self._kernels = [
-            tf.cast(tf.constant(weights.arrays[f"decoder_conv{index}/kernel"]), dtype)
-            for index in range(1, _CONVOLUTIONS + 1)
-        ]
-        self._biases = [
-            tf.cast(tf.constant(weights.arrays[f"decoder_conv{index}/bias"]), dtype)
+        self._convolutions = [
+            Convolution(
+                weights.arrays[f"decoder_conv{index}/kernel"],
+                weights.arrays[f"decoder_conv{index}/bias"],
+                dtype,
+            )
             for index in range(1, _CONVOLUTIONS + 1)
         ]
         image = tf.TensorSpec([1, None, None, 3], tf.float32)
@@ -76,15 +77,13 @@ class Draft:
         return tf.clip_by_value(decoded[:, : shape[1], : shape[2]], 0.0, 1.0)
 
     def _encode(self, image: tf.Tensor) -> tf.Tensor:
-        return self._extractor.activations(image, [_ENCODED], padding="reflect")[_ENCODED]
+        found = self._extractor.activations(image, [_ENCODED], padding="reflect")
+        return tf.cast(found[_ENCODED], tf.float32)
 
     def _decode(self, features: tf.Tensor) -> tf.Tensor:
         features = tf.cast(features, self._dtype)
-        for index, (kernel, bias) in enumerate(
-            zip(self._kernels, self._biases, strict=True), start=1
-        ):
-            features = tf.nn.conv2d(pad_one(features, "REFLECT"), kernel, 1, "VALID")
-            features = tf.nn.bias_add(features, bias)
+        for index, convolution in enumerate(self._convolutions, start=1):
+            features = convolution(pad_one(features, "REFLECT"), "VALID")
             if index < _CONVOLUTIONS:
                 features = tf.nn.relu(features)
             if index in _UPSAMPLED_AFTER:

@@ -60,12 +60,16 @@ def set_up(
         capable = details.get("compute_capability", (0, 0)) >= _GPU_BFLOAT16_CAPABILITY
         name = f"gpu:0 ({details.get('device_name', 'unknown')})"
     else:
-        flags, model = _cpu()
-        capable = bool(_CPU_BFLOAT16_FLAGS & flags)
-        name = f"cpu ({model})"
+        capable = cpu_multiplies_bfloat16()
+        name = f"cpu ({_cpu()[1]})"
     fast = tf.bfloat16 if capable else tf.float32
     convolutions = fast if precision == "auto" else tf.as_dtype(precision)
     return Device(name, convolutions, deterministic)
+
+
+def cpu_multiplies_bfloat16() -> bool:
+    """Whether the processor has instructions for it."""
+    return bool(_CPU_BFLOAT16_FLAGS & _cpu()[0])
 
 
 def _cpu() -> tuple[frozenset[str], str]:

@@ -1,4 +1,4 @@
-"""The terms of the objective: pure functions of tensors, float32 throughout."""
+"""The terms of the objective: pure functions of tensors; every result is float32."""
 
 from __future__ import annotations
 
@@ -17,24 +17,46 @@ def gram_matrix(features: tf.Tensor) -> tf.Tensor:
     by the number of positions makes statistics of images of different sizes comparable.
 
     Args:
-        features: [1, H, W, C].
+        features: [1, H, W, C], float32 or bfloat16.
 
     Returns:
-        [C, C], divisor H W.
+        Float32 [C, C], divisor H W.
     """
-    flat = tf.reshape(features, [-1, tf.shape(features)[-1]])
-    return _second_moment(flat)
+    return moments(features)[1]
+
+
+def moments(features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mean and Gram matrix of the channels.
+
+    Args:
+        features: [1, H, W, C], float32 or bfloat16.
+
+    Returns:
+        Float32 [C] and [C, C], divisor H W.
+    """
+    mean, moment = _moments(tf.reshape(features, [-1, features.shape[-1]]))
+    return mean, moment
 
 
 @tf.custom_gradient
-def _second_moment(flat: tf.Tensor) -> Any:  # noqa: ANN401 - as the decorator wants it
-    """F^T F / n for F [n, C]; the product rule's two equal halves are one product here."""
+def _moments(flat: tf.Tensor) -> Any:  # noqa: ANN401 - as the decorator wants it
+    """1^T F / n and F^T F / n for F [n, C].
+
+    The product rule's two equal halves are one product in the gradient. That is taken in the
+    features' own type, for it goes on through the convolutions in that type anyway, so that no
+    float32 copy of bfloat16 features is kept for it.
+    """
     positions = tf.cast(tf.shape(flat)[0], tf.float32)
+    exact = tf.cast(flat, tf.float32)
 
-    def gradient(upstream: tf.Tensor) -> tf.Tensor:
-        return tf.linalg.matmul(flat, (upstream + tf.transpose(upstream)) / positions)
+    def gradient(by_mean: tf.Tensor, by_moment: tf.Tensor) -> tf.Tensor:
+        factor = tf.cast((by_moment + tf.transpose(by_moment)) / positions, flat.dtype)
+        return tf.nn.bias_add(
+            tf.linalg.matmul(flat, factor), tf.cast(by_mean / positions, flat.dtype)
+        )
 
-    return tf.linalg.matmul(flat, flat, transpose_a=True) / positions, gradient
+    moment = tf.linalg.matmul(exact, exact, transpose_a=True) / positions
+    return (tf.reduce_mean(exact, axis=0), moment), gradient
 
 
 def mean_squared(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:

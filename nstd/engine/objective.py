@@ -97,7 +97,7 @@ class Objective:
         """Activations of the content layers for the content image [1, H, W, 3]."""
         layers = self.structure.content_layers
         found = self._activations(image, layers)
-        return [found[layer] for layer in layers]
+        return [tf.cast(found[layer], tf.float32) for layer in layers]
 
     def style_statistics(self, image: tf.Tensor) -> list[Tensors]:
         """The style loss's statistics of each style layer for a style image [1, H, W, 3]."""
@@ -133,7 +133,7 @@ class Objective:
         """The weighted terms [content, style, variation] of an image."""
         found = self._activations(image, self.structure.layers)
         content = [
-            self._content_loss(found[layer], target)
+            self._content_loss(tf.cast(found[layer], tf.float32), target)
             for layer, target in zip(self.structure.content_layers, targets.content, strict=True)
         ]
         style = [

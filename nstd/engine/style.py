@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 import tensorflow as tf
 
-from nstd.engine.losses import gram_matrix, mean_squared, scaled_squared
+from nstd.engine.losses import gram_matrix, mean_squared, moments, scaled_squared
 
 Tensors = tuple[tf.Tensor, ...]
 Ranks = tuple[tuple[int, tf.DType], ...]
@@ -20,7 +20,7 @@ EPSILON = 1e-4
 
 
 class StyleLoss(Protocol):
-    """One kind of style loss. Features are [1, H, W, C], float32."""
+    """One kind of style loss. Features are [1, H, W, C], in the type of the convolutions."""
 
     target_ranks: ClassVar[Ranks]
     """Rank and type of each tensor of a target."""
@@ -77,7 +77,7 @@ class Wasserstein:
 
     def statistics(self, features: tf.Tensor) -> Tensors:
         """Mean [C] and raw second moment [C, C], divisor H W."""
-        return tf.reduce_mean(features, axis=[0, 1, 2]), gram_matrix(features)
+        return moments(features)
 
     def target(self, statistics: Tensors) -> Tensors:
         """Mean [C], root of the covariance [C, C], its trace."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import tensorflow as tf
 
+from nstd.engine.convolution import Convolution
 from nstd.params import LAYERS
 
 if TYPE_CHECKING:
@@ -32,19 +33,18 @@ class FeatureExtractor:
 
     Args:
         weights: see `nstd.engine.weights`.
-        dtype: that the convolutions run in; activations are returned as float32 all the same.
+        dtype: that the convolutions run in and the activations have.
     """
 
     def __init__(self, weights: Weights, dtype: tf.DType) -> None:
         self._dtype = dtype
         self._preprocess = tf.constant(weights.arrays["preprocess/kernel"][0, 0])
         self._mean = tf.constant(weights.arrays["preprocess/bias"])
-        self._kernels = {
-            layer: tf.cast(tf.constant(weights.arrays[f"{layer}/kernel"]), dtype)
+        self._convolutions = {
+            layer: Convolution(
+                weights.arrays[f"{layer}/kernel"], weights.arrays[f"{layer}/bias"], dtype
+            )
             for layer in LAYERS
-        }
-        self._biases = {
-            layer: tf.cast(tf.constant(weights.arrays[f"{layer}/bias"]), dtype) for layer in LAYERS
         }
 
     def activations(
@@ -68,7 +68,7 @@ class FeatureExtractor:
             pooling: `max` is the network's own; `average` is the paper's (section 2), smoother.
 
         Returns:
-            Float32 [1, H', W', C] by layer, H' = H / 2^(block - 1), rounded down except with
+            [1, H', W', C] by layer, H' = H / 2^(block - 1), rounded down except with
             `reflect`.
         """
         wanted = frozenset(layers)
@@ -81,7 +81,7 @@ class FeatureExtractor:
                 features = pool(features, 2, 2, "SAME" if padding == "reflect" else "VALID")
             features = self._convolve(features, layer, padding)
             if layer in wanted:
-                found[layer] = tf.cast(features, tf.float32)
+                found[layer] = features
                 if len(found) == len(wanted):
                     break
         return found
@@ -92,8 +92,7 @@ class FeatureExtractor:
         if extended:
             # A border of one pixel: mirroring about the edge itself repeats it.
             features = pad_one(features, "REFLECT" if mirrored else "SYMMETRIC")
-        convolved = tf.nn.conv2d(features, self._kernels[layer], 1, "VALID" if extended else "SAME")
-        return tf.nn.relu(tf.nn.bias_add(convolved, self._biases[layer]))
+        return tf.nn.relu(self._convolutions[layer](features, "VALID" if extended else "SAME"))
 
 
 def pad_one(features: tf.Tensor, mode: Literal["REFLECT", "SYMMETRIC"]) -> tf.Tensor:

@@ -7,20 +7,30 @@ The sidecar is the commit token: one rename decides whose job it is, and while i
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import errno
+import hashlib
+import json
+import re
 import secrets
 import shutil
 import time
 from typing import TYPE_CHECKING
 
-from nstd.domain import Claim, ClaimedFile, Job, WeightedFile
-from nstd.errors import InputChangedError, NstdError, UntouchableError
-from nstd.spool import files, layout
+from nstd.domain import Job, WeightedFile
+from nstd.entry import Entry, Input, State
+from nstd.errors import CancelledError, UntouchableError
+from nstd.spool import beneath, crashpoint, files, layout, renaming
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from nstd.config import Config
-    from nstd.domain import Candidate
+    from nstd.domain import Candidate, Failure
+    from nstd.spool.desk import Desk
+
+_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}")
+_NOT_OURS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EXDEV})
 
 
 def new_id() -> str:
@@ -28,126 +38,190 @@ def new_id() -> str:
     return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
 
 
-def claim(candidate: Candidate, config: Config) -> Claim:
-    """Claim a candidate.
+def is_id(text: str) -> bool:
+    """Whether a text is such an id."""
+    return bool(_ID.fullmatch(text))
+
+
+def admit(desk: Desk, candidate: Candidate, failure: Failure | None = None) -> Entry:
+    """Write a candidate's row; with a failure, as one that is refused.
 
     Raises:
-        InputChangedError: the sidecar or an image changed or vanished; the claim is undone.
-        MissingInputError: an image can't be read; the claim is undone.
-        CannotWriteError: no room or no right to copy; the claim is undone.
+        CannotWriteError: the ledger can't be written.
     """
-    job_id = new_id()
-    now = time.time()
-    before = files.identity(candidate.path)
-    if before is None:
-        raise InputChangedError("vanished before it was claimed", file=candidate.path.name)
-    token = layout.claimed(config) / job_id / candidate.folder / candidate.path.name
-    with files.writing(token):
-        token.parent.mkdir(parents=True)
-        try:
-            candidate.path.rename(token)
-        except FileNotFoundError as error:
-            raise InputChangedError("vanished", file=candidate.path.name) from error
-        except PermissionError as error:
-            forget(token, config)
-            raise UntouchableError(
-                "can't be moved out of its folder",
-                file=candidate.path.name,
-                remedy="let the service's user write to the folder that it lies in",
-            ) from error
-        files.fsync(token.parent)
-    try:
-        copies = _copy_images(candidate, layout.work(config) / job_id)
-    except NstdError:
-        put_back(token, config)
-        drop_work(job_id, config)
-        raise
-    return Claim(
-        job_id,
-        candidate,
-        token,
-        copies[candidate.content] if candidate.content else None,
-        tuple(copies[style] for style in candidate.styles),
-        now,
-        max(0.0, now - before.mtime_ns / 1e9),
-        copies[candidate.start] if candidate.start else None,
-    )
-
-
-def job(claimed: Claim, config: Config) -> Job:
-    """What the worker is asked to do for a claim."""
-    wanted = claimed.candidate.sidecar
-    weights = [weight for _, weight in wanted.styles] or [1.0]
-    return Job(
-        claimed.job_id,
-        claimed.name,
-        layout.work(config) / claimed.job_id,
-        WeightedFile(claimed.content.copy, claimed.content.source.name, 1.0)
-        if claimed.content
-        else None,
+    state = State.QUEUED
+    if failure:
+        state = State.CANCELLED if failure.code == CancelledError.code else State.FAILED
+    entry = Entry(
+        new_id(),
+        candidate.path.parent,
+        candidate.path.name,
+        candidate.identity,
         tuple(
-            WeightedFile(style.copy, style.source.name, weight)
-            for style, weight in zip(claimed.styles, weights, strict=True)
+            Input(source, beneath.identity(source.root, source.relative))
+            for source in candidate.sources
         ),
-        wanted.params,
-        WeightedFile(claimed.start.copy, claimed.start.source.name, 1.0) if claimed.start else None,
+        candidate.sidecar.params if candidate.sidecar else None,
+        (candidate.sidecar and candidate.sidecar.output) or candidate.path.stem,
+        candidate.sidecar.priority if candidate.sidecar else 0,
+        state,
+        failure=failure,
     )
+    desk.ledger.admit(entry, failure.code if failure else "")
+    crashpoint.reached("admitted")
+    return entry
 
 
-def release(claimed: Claim, config: Config) -> None:
-    """Undo a claim: the sidecar goes back to the inbox, our copies go."""
-    put_back(claimed.token, config)
-    drop_work(claimed.job_id, config)
-
-
-def recover(config: Config) -> list[Path]:
-    """Undo what an earlier daemon left claimed when it died.
+def take(desk: Desk, entry: Entry) -> Entry | None:
+    """Rename the sidecar out of the inbox.
 
     Returns:
-        The sidecars that are back in the inbox.
+        The entry; None if the sidecar is gone or another one lies in its place.
+
+    Raises:
+        UntouchableError: its folder refuses.
+        CannotWriteError: there is no room for it under `inbox/.nstd`.
     """
-    tokens = sorted(path for path in layout.claimed(config).rglob("*") if path.is_file())
-    restored = [put_back(token, config) for token in tokens]
-    shutil.rmtree(layout.work(config), ignore_errors=True)
-    layout.create(config)
-    return restored
+    token = layout.token(desk.config, entry)
+    with files.writing(token):
+        token.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with beneath.folder(desk.inbox, entry.folder) as parent:
+            renaming.no_replace(entry.sidecar, token, source_folder=parent)
+    except FileNotFoundError:
+        forget(desk, entry)
+        return None
+    except OSError as error:
+        clean_up(desk.config, entry)
+        if error.errno not in _NOT_OURS:
+            raise
+        raise UntouchableError(
+            "lies on another file system than the inbox"
+            if error.errno == errno.EXDEV
+            else "can't be moved out of its folder",
+            file=entry.sidecar,
+            remedy="let the service's user write to the folder that it lies in",
+        ) from error
+    crashpoint.reached("taken")
+    if files.identity(token) != entry.identity:
+        give_back(desk, entry)
+        return None
+    return entry
 
 
-def put_back(token: Path, config: Config) -> Path:
-    """Return a claimed sidecar to where it was, beside whatever took its name meanwhile."""
-    root = layout.claimed(config)
-    job_id, *folders = token.relative_to(root).parts[:-1]
-    folder = config.folder("inbox").joinpath(*folders)
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / token.name
-    if files.identity(target) is not None:
-        target = folder / f"{token.stem}.{job_id}{token.suffix}"
-    files.move(token, target)
-    forget(token, config)
-    return target
+def copy(desk: Desk, entry: Entry) -> Entry:
+    """Copy and hash the images; the job is claimed.
 
-
-def forget(token: Path, config: Config) -> None:
-    """Remove the folders that held a claimed sidecar which is no longer there."""
-    root = layout.claimed(config)
-    for folder in token.parents:
-        if folder == root:
-            break
-        with contextlib.suppress(OSError):  # not empty, or gone already
-            folder.rmdir()
-
-
-def drop_work(job_id: str, config: Config) -> None:
-    """Remove a job's private copies."""
-    shutil.rmtree(layout.work(config) / job_id, ignore_errors=True)
-
-
-def _copy_images(candidate: Candidate, work: Path) -> dict[Path, ClaimedFile]:
+    Raises:
+        InputChangedError: an image changed or vanished.
+        MissingInputError: an image can't be read.
+        CannotWriteError: no room or no right to copy.
+    """
+    work = layout.work(desk.config) / entry.job_id
     with files.writing(work):
-        work.mkdir(parents=True)
-    copies = {}
-    for index, source in enumerate(candidate.images):
-        target = work / f"input-{index}{source.suffix.lower()}"
-        found, digest = files.copy_private(source, target)
-        copies[source] = ClaimedFile(source, target, found, digest)
-    return copies
+        work.mkdir(parents=True, exist_ok=True)
+    copied: dict[Path, Input] = {}
+    for index, one in enumerate(entry.inputs):
+        source = one.source
+        if source.path not in copied:
+            name = f"input-{index}{source.relative.suffix.lower()[:10]}"
+            identity, digest = files.copy_private(source, work / name)
+            copied[source.path] = Input(source, identity, digest, name)
+            crashpoint.reached("copying")
+    inputs = tuple(
+        dataclasses.replace(copied[one.source.path], source=one.source) for one in entry.inputs
+    )
+    with files.writing(work):
+        files.fsync(work)
+    entry = desk.ledger.advance(
+        entry, state=State.CLAIMED, inputs=inputs, fingerprint=_fingerprint(entry, inputs), hold=""
+    )
+    crashpoint.reached("claimed")
+    return entry
+
+
+def render_again(desk: Desk, entry: Entry) -> Entry:
+    """Go back to the worker: its result is gone."""
+    return desk.ledger.advance(
+        entry, "the result was lost", state=State.CLAIMED, rendered=None, target=None
+    )
+
+
+def job(config: Config, entry: Entry) -> Job:
+    """What the worker is asked to do for a claimed job."""
+    assert entry.params is not None  # noqa: S101 - a claimed job was understood
+    work = layout.work(config) / entry.job_id
+
+    def file(one: Input) -> WeightedFile:
+        return WeightedFile(work / one.copy, one.source.relative.name, one.source.weight)
+
+    contents = [file(one) for one in entry.inputs if one.source.role == "content"]
+    styles = tuple(file(one) for one in entry.inputs if one.source.role == "style")
+    starts = [file(one) for one in entry.inputs if one.source.role == "init"]
+    # Each attempt has a folder of its own: a worker that outlives its daemon for a moment must
+    # not write where its successor does.
+    attempt = work / str(attempt_number(entry))
+    return Job(
+        entry.job_id,
+        entry.name,
+        attempt,
+        contents[0] if contents else None,
+        styles,
+        entry.params,
+        starts[0] if starts else None,
+    )
+
+
+def attempt_number(entry: Entry) -> int:
+    """Which try this is, from 1."""
+    return entry.attempts + entry.crashes + 1
+
+
+def give_back(desk: Desk, entry: Entry) -> None:
+    """Undo a claim: the sidecar goes back to the inbox, our copies go, the row too."""
+    token = layout.token(desk.config, entry)
+    if files.identity(token) is not None:
+        put_back(desk.inbox, token, entry.place, entry.job_id)
+        desk.want(entry)
+    forget(desk, entry)
+
+
+def forget(desk: Desk, entry: Entry) -> None:
+    """End a job that never was one."""
+    clean_up(desk.config, entry)
+    desk.ledger.forget(entry)
+
+
+def put_back(inbox: Path, path: Path, place: Path, tag: str) -> Path:
+    """Return a file to its place in the inbox, beside whatever took its name meanwhile.
+
+    Returns:
+        Its place, relative to the inbox.
+    """
+    with files.writing(inbox / place), beneath.folder(inbox, place.parent, create=True) as folder:
+        target = files.move(path, beneath.through(folder, place.name), tag)
+    return place.with_name(target.name)
+
+
+def clean_up(config: Config, entry: Entry) -> None:
+    """Remove a job's private copies, and the empty folders that held its files on the way."""
+    shutil.rmtree(layout.work(config) / entry.job_id, ignore_errors=True)
+    for root in (layout.claimed(config), layout.asides(config)):
+        remove_empty(root / entry.job_id)
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove a folder and those below it, as far as they are empty."""
+    for path in [*sorted(folder.rglob("*"), reverse=True), folder]:
+        with contextlib.suppress(OSError):  # it is a file, or not empty, or gone already
+            path.rmdir()
+
+
+def _fingerprint(entry: Entry, inputs: tuple[Input, ...]) -> str:
+    """Of everything that determines the result."""
+    assert entry.params is not None  # noqa: S101 - a job that is copied was understood
+    told = [
+        entry.params.model_dump(mode="json"),
+        [(one.source.role, one.source.weight, one.sha256) for one in inputs],
+    ]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""File operations that survive a crash: copy, place, move; never overwrite, never follow a link."""
+"""File operations that survive a crash: copy, write, place, move; never overwrite another's."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ import errno
 import hashlib
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-from nstd.domain import FileIdentity
+from nstd import names
 from nstd.errors import CannotWriteError, InputChangedError, MissingInputError
+from nstd.spool import beneath, renaming
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from nstd.domain import FileIdentity
+    from nstd.entry import Source
+
 _CHUNK = 2**20
-_LINK_REFUSED = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+# Leaves room for a job's id and a suffix within the 255 bytes of a file name.
+_STEM_BYTES = 150
 
 
 def identity(path: Path) -> FileIdentity | None:
@@ -26,25 +31,21 @@ def identity(path: Path) -> FileIdentity | None:
         found = path.lstat()
     except (OSError, ValueError):
         return None
-    return _identity(found) if stat.S_ISREG(found.st_mode) else None
+    return beneath.identity_of(found) if stat.S_ISREG(found.st_mode) else None
 
 
-def _identity(found: os.stat_result) -> FileIdentity:
-    return FileIdentity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-
-
-def read_bounded(path: Path, limit: int) -> bytes | None:
-    """A regular file's bytes, or None if it holds more than `limit` of them.
+def read_bounded(root: Path, relative: Path, limit: int) -> bytes | None:
+    """The bytes of a regular file below a folder, or None if it holds more than `limit`.
 
     Raises:
         OSError: it can't be read.
     """
-    with os.fdopen(_open_regular(path), "rb") as file:
+    with os.fdopen(beneath.open_file(root, relative), "rb") as file:
         data = file.read(limit + 1)
     return data if len(data) <= limit else None
 
 
-def copy_private(source: Path, target: Path) -> tuple[FileIdentity, str]:
+def copy_private(source: Source, target: Path) -> tuple[FileIdentity, str]:
     """Copy an input for ourselves, and hash what was copied.
 
     Returns:
@@ -55,21 +56,23 @@ def copy_private(source: Path, target: Path) -> tuple[FileIdentity, str]:
         InputChangedError: it changed while it was being read.
         CannotWriteError: the copy can't be written.
     """
+    name = source.relative.name
     try:
-        descriptor = _open_regular(source)
+        descriptor = beneath.open_file(source.root, source.relative)
     except OSError as error:
         raise MissingInputError(
             f"can't be read: {error.strerror}",
-            file=source.name,
+            file=name,
             remedy="make it a regular file that the service's user may read",
         ) from error
-    with os.fdopen(descriptor, "rb") as reader:
-        before = _identity(os.fstat(reader.fileno()))
+    try:
+        before = beneath.identity_of(os.fstat(descriptor))
         with writing(target):
-            digest = _copy(reader.fileno(), target)
-        after = identity(source)
-    if after != before:
-        raise InputChangedError("changed while it was being copied", file=source.name)
+            digest = _copy(descriptor, target)
+    finally:
+        os.close(descriptor)
+    if beneath.identity(source.root, source.relative) != before:
+        raise InputChangedError("changed while it was being copied", file=name)
     return before, digest
 
 
@@ -88,59 +91,117 @@ def fsync(path: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(path: Path, mode: int | None = None) -> None:
+    """Make a folder and those above it that are missing; `mode` is for the new ones.
+
+    The directory entries are flushed, so that what is later synced within can be reached.
+    """
+    missing = []
+    while not path.exists():
+        missing.append(path)
+        path = path.parent
+    for folder in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
+        if mode is not None:
+            folder.chmod(mode)
+        fsync(folder.parent)
+
+
+def write(path: Path, data: bytes, mode: int | None = None) -> None:
+    """Write a file of our own and flush it to disk; a name in use is written over."""
+    with path.open("wb") as file:
+        file.write(data)
+        _finish(file, mode)
+
+
+def copy_into(source: Path, target: Path, mode: int | None = None) -> str:
+    """Copy a file to a name of our own, flush it, and return the SHA-256 of what was written.
+
+    What is returned is read back from the target: a disk that lies is found out here.
+    """
+    descriptor = _open_regular(source)
+    try:
+        _copy(descriptor, target, mode)
+    finally:
+        os.close(descriptor)
+    return sha256(target)
+
+
 def place(temporary: Path, target: Path) -> None:
     """Give our own synced temporary file its final name in the same folder, durably.
 
     Raises:
         FileExistsError: the name is taken; nothing has changed.
     """
-    try:
-        # Unlike rename, link never replaces; and on our own file it is never refused by owner.
-        os.link(temporary, target)
-    except OSError as error:
-        if error.errno not in _LINK_REFUSED:
-            raise
-        # A file system without hard links. Checking first leaves a moment in which another
-        # program could take the name; only nstd is meant to write to these folders.
-        if os.path.lexists(target):
-            raise FileExistsError(errno.EEXIST, "exists", str(target)) from error
-        temporary.rename(target)
-    else:
-        temporary.unlink()
+    renaming.place(temporary, target)
     fsync(target.parent)
 
 
-def move(source: Path, target: Path) -> None:
-    """Move a file to a free name, across file systems if need be; durably.
+def move(source: Path, target: Path, tag: str) -> Path:
+    """Move a file to a free name, across file systems if need be, durably.
+
+    Args:
+        source: the file.
+        target: where to; if that is taken, `tag` is worked into the name.
+        tag: unique to the caller, so that a second try after a crash finds the first one's work.
+
+    Returns:
+        Where it is now.
 
     Raises:
         OSError: it could not be moved; the source is untouched.
     """
+    stem = names.shortened(target.stem, _STEM_BYTES)
+    for name in (target, target.with_name(f"{stem}.{tag}{target.suffix}")):
+        try:
+            _move(source, name, tag)
+        except FileExistsError:
+            continue
+        return name
+    raise FileExistsError(errno.EEXIST, "exists", str(target))
+
+
+def _move(source: Path, target: Path, tag: str) -> None:
     try:
-        source.rename(target)
+        renaming.no_replace(source, target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        copy(source, target)
-        source.unlink()
+        _move_across(source, target, tag)
     fsync(target.parent)
+    fsync(source.parent)
 
 
-def copy(source: Path, target: Path) -> None:
-    """Copy a regular file with its times, completely or not at all; durably."""
-    temporary = target.with_name(f".{target.name}.copying")
+def _move_across(source: Path, target: Path, tag: str) -> None:
+    """Copy, place, unlink; one that was interrupted before its last step is only completed."""
+    if os.path.lexists(target):
+        if not _same(source, target):
+            raise FileExistsError(errno.EEXIST, "exists", str(target))
+    else:
+        copy(source, target, tag)
+    source.unlink()
+
+
+def copy(source: Path, target: Path, tag: str) -> None:
+    """Copy a regular file with its times and mode to a free name, completely or not at all.
+
+    Raises:
+        FileExistsError: the name is taken.
+        OSError: it can't be read or written.
+    """
+    temporary = target.with_name(f".{tag}.tmp")
     descriptor = _open_regular(source)
     try:
         found = os.fstat(descriptor)
-        _copy(descriptor, temporary)
+        _copy(descriptor, temporary, stat.S_IMODE(found.st_mode))
+        os.utime(temporary, ns=(found.st_atime_ns, found.st_mtime_ns))
+        place(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     finally:
         os.close(descriptor)
-    os.utime(temporary, ns=(found.st_atime_ns, found.st_mtime_ns))
-    temporary.rename(target)
-    fsync(target.parent)
 
 
 @contextlib.contextmanager
@@ -157,20 +218,29 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def _open_regular(path: Path) -> int:
-    """A descriptor for reading; never follows a link, never blocks on a FIFO."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
-    return descriptor
+    return beneath.open_file(path.parent, path.relative_to(path.parent))
 
 
-def _copy(source: int, target: Path) -> str:
+def _same(one: Path, other: Path) -> bool:
+    first, second = identity(one), identity(other)
+    if first is None or second is None or first.size != second.size:
+        return False
+    return sha256(one) == sha256(other)
+
+
+def _copy(source: int, target: Path, mode: int | None = None) -> str:
+    """Copy what a descriptor reads; returns the SHA-256 of what was read."""
     digest = hashlib.sha256()
     with target.open("wb") as writer:
         while chunk := os.read(source, _CHUNK):
             digest.update(chunk)
             writer.write(chunk)
-        writer.flush()
-        os.fsync(writer.fileno())
+        _finish(writer, mode)
     return digest.hexdigest()
+
+
+def _finish(writer: BinaryIO, mode: int | None) -> None:
+    writer.flush()
+    if mode is not None:
+        os.fchmod(writer.fileno(), mode)
+    os.fsync(writer.fileno())

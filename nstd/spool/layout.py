@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nstd.config import FOLDERS
 from nstd.spool import files
@@ -11,23 +11,46 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nstd.config import Config
+    from nstd.entry import Entry
 
-CONTROL = ".nstd"
+CONTROL: Final = ".nstd"
+STATUS_FILE: Final = "STATUS.txt"
+TEMPORARY: Final = ".tmp"
 
 
 def control(config: Config) -> Path:
-    """`inbox/.nstd`: the lock and the claimed sidecars; on the inbox's own file system."""
+    """`inbox/.nstd`: lock, marker, and what is on its way; on the inbox's own file system."""
     return config.folder("inbox") / CONTROL
 
 
 def claimed(config: Config) -> Path:
-    """`inbox/.nstd/claimed/<job id>/<folder>/NAME.yaml`: name and folder survive a crash."""
+    """`inbox/.nstd/claimed/<job id>/<folder>/NAME.yaml`: survives the loss of the ledger."""
     return control(config) / "claimed"
 
 
+def token(config: Config, entry: Entry) -> Path:
+    """Where a job's sidecar lies between claim and end."""
+    return claimed(config) / entry.job_id / entry.place
+
+
+def asides(config: Config) -> Path:
+    """`inbox/.nstd/aside/<job id>/<folder>/NAME`: originals between inbox and done/ or failed/."""
+    return control(config) / "aside"
+
+
+def aside(config: Config, entry: Entry, relative: Path) -> Path:
+    """Where an original is looked at before it is filed away."""
+    return asides(config) / entry.job_id / relative
+
+
 def work(config: Config) -> Path:
-    """`work/<job id>/` in the state folder: private copies of the inputs, then the result."""
+    """`work/<job id>/` in the state folder: private copies, and below it each attempt's result."""
     return config.folder("state") / "work"
+
+
+def ledger(config: Config) -> Path:
+    """The ledger."""
+    return config.folder("state") / "ledger.sqlite"
 
 
 def worker_log(config: Config) -> Path:
@@ -35,15 +58,31 @@ def worker_log(config: Config) -> Path:
     return config.folder("state") / "worker.log"
 
 
+def staged(folder: Path, job_id: str) -> Path:
+    """A job's result in its outbox folder before it has its name."""
+    return folder / f".{job_id}.result{TEMPORARY}"
+
+
+def create_own(config: Config) -> None:
+    """Make the folders that are not on a share.
+
+    Raises:
+        CannotWriteError: naming the folder.
+    """
+    for folder in (config.folder("state"), work(config)):
+        with files.writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+
+
 def create(config: Config) -> None:
     """Make every folder that isn't there.
 
     Raises:
-        CannotWriteError: naming the folder and its key in the configuration.
+        CannotWriteError: naming the folder.
     """
     for name in FOLDERS:
         with files.writing(config.folder(name)):
             config.folder(name).mkdir(parents=True, exist_ok=True)
-    for folder in (claimed(config), work(config)):
+    for folder in (claimed(config), asides(config), work(config)):
         with files.writing(folder):
             folder.mkdir(parents=True, exist_ok=True)

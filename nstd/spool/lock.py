@@ -8,30 +8,22 @@ import os
 from typing import TYPE_CHECKING
 
 from nstd.errors import LockedError
-from nstd.spool import files, layout
+from nstd.spool import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from nstd.config import Config
-
 
 @contextlib.contextmanager
-def held(config: Config) -> Iterator[None]:
-    """Hold both locks; the system lets go of them however the process ends.
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock; the system lets go of it however the process ends.
 
     Raises:
-        LockedError: another daemon holds one of them.
+        LockedError: another daemon holds it.
+        CannotWriteError: the folder refuses.
     """
-    with contextlib.ExitStack() as stack:
-        for folder in (layout.control(config), config.folder("state")):
-            stack.enter_context(_flocked(folder / "lock"))
-        yield
-
-
-@contextlib.contextmanager
-def _flocked(path: Path) -> Iterator[None]:
+    path = folder / "lock"
     with files.writing(path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:

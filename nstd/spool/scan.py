@@ -1,38 +1,42 @@
-"""List the inbox: which sidecars are settled, complete and right. The scan is the truth.
-
-A file is settled when its identity has not changed for `settle_seconds` of the monotonic clock;
-modification times are compared, never trusted as times.
-"""
+"""The scan: which sidecars in the inbox have become jobs. It alone is the truth about the inbox."""
 
 from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nstd import images, names, sidecar
-from nstd.domain import Candidate, Failure, FileIdentity, internal_failure
-from nstd.errors import ImageError, ImageTooLargeError, MissingInputError, NstdError, SidecarError
-from nstd.spool import files
+from nstd.domain import Candidate, Failure, internal_failure
+from nstd.entry import Source
+from nstd.errors import (
+    CancelledError,
+    ImageError,
+    ImageTooLargeError,
+    MissingInputError,
+    NstdError,
+    SidecarError,
+)
+from nstd.spool import beneath, files
+from nstd.spool.desk import Wanted
+from nstd.spool.settle import Inbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from nstd.config import Config
+    from nstd.domain import FileIdentity
+    from nstd.entry import Role
     from nstd.sidecar import Sidecar
-
-_IGNORED_FOLDERS = frozenset({"@eaDir", "lost+found"})
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A sidecar that can never become a job, and whatever images of it are there."""
+    """A sidecar that can never become a job, with whatever images of it are there."""
 
-    path: Path
-    folder: Path
-    images: tuple[Path, ...]
+    candidate: Candidate
     failure: Failure
 
 
@@ -50,11 +54,21 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """One listing of the inbox; `ready` is in the order in which to run."""
+    """One listing of the inbox.
 
-    ready: tuple[Candidate, ...]
-    rejected: tuple[Rejection, ...]
-    waiting: tuple[Waiting, ...]
+    Attributes:
+        ready: in the order in which to run.
+        cancels: files that ask for jobs to be cancelled, relative to the inbox.
+        oddities: (path, what it is): has an input's name but is no regular file.
+        wanted: images that sidecars ask for which stay in the inbox; the others' are their jobs'.
+    """
+
+    ready: tuple[Candidate, ...] = ()
+    rejected: tuple[Rejection, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    cancels: tuple[Path, ...] = ()
+    oddities: tuple[tuple[Path, str], ...] = ()
+    wanted: Wanted = field(default_factory=Wanted)
 
     @property
     def settling(self) -> bool:
@@ -84,127 +98,117 @@ class Scanner:
 
     def __init__(self, config: Config, clock: Callable[[], float] = time.monotonic) -> None:
         self._config = config
-        self._inbox = config.folder("inbox")
         self._clock = clock
-        self._unchanged_since: dict[Path, tuple[FileIdentity, float]] = {}
+        self._root = config.folder("inbox")
+        self._inbox = Inbox(self._root, config.ignore, clock)
         self._missing_since: dict[Path, float] = {}
+        self._first_seen: dict[Path, float] = {}
         self._parsed: dict[Path, tuple[FileIdentity, Sidecar]] = {}
         self._accepted: dict[Path, FileIdentity] = {}
 
     def scan(self) -> Scan:
-        """List the inbox once."""
-        found = list(self._observe())
+        """List the inbox once.
+
+        Raises:
+            OSError: the inbox can't be listed.
+        """
+        began = self._clock()
+        self._inbox.list()
+        cancels = [path for path in self._inbox.files if names.is_cancel(path.name)]
+        withdrawn = {path.with_suffix("") for path in cancels}
         ready: list[tuple[tuple[int, int, str], Candidate]] = []
         rejected: list[Rejection] = []
         waiting: list[Waiting] = []
-        for path in found:
-            folder = path.parent.relative_to(self._inbox)
+        asked: set[Path] = set()
+        unread: dict[Path, float] = {}
+        sidecars = [path for path in self._inbox.files if names.is_sidecar(path.name)]
+        for path in sidecars:
+            found = self._inbox.files[path].identity
             try:
-                candidate = self._candidate(path, folder)
+                candidate = self._candidate(path, path.with_suffix("") in withdrawn)
             except _NotYetError as reason:
                 waiting.append(Waiting(path, str(reason), reason.settling))
+                asked.update(source.relative for source in self._asked_for(path))
+                if path not in self._parsed:
+                    self._note_unread(path, unread)
             except OSError as error:
                 # Not the file's fault as far as we can tell: too many open files, a failing disk.
                 waiting.append(Waiting(path, f"can't be read: {error.strerror}", settling=False))
+                asked.update(source.relative for source in self._asked_for(path))
+                self._note_unread(path, unread)
             except NstdError as error:
-                rejected.append(Rejection(path, folder, self._images(path), Failure.of(error)))
+                rejected.append(Rejection(self._remains(path, found), Failure.of(error)))
             except Exception as error:  # noqa: BLE001 - one sidecar must never stop the others
-                rejected.append(Rejection(path, folder, (), internal_failure(error)))
+                candidate = Candidate(path, found, None, ())
+                rejected.append(Rejection(candidate, internal_failure(error)))
             else:
-                age = self._unchanged_since[path][0].mtime_ns
-                ready.append(((-candidate.sidecar.priority, age, str(path)), candidate))
-        self._forget_the_gone(set(found))
-        ordered = tuple(candidate for _, candidate in sorted(ready, key=lambda pair: pair[0]))
-        return Scan(ordered, tuple(rejected), tuple(waiting))
+                assert candidate.sidecar is not None  # noqa: S101 - it is ready
+                order = (-candidate.sidecar.priority, found.mtime_ns, str(path))
+                ready.append((order, candidate))
+        self._forget_the_gone(set(sidecars))
+        return Scan(
+            tuple(candidate for _, candidate in sorted(ready, key=lambda pair: pair[0])),
+            tuple(rejected),
+            tuple(waiting),
+            tuple(cancels),
+            tuple(self._inbox.oddities.items()),
+            Wanted(frozenset(asked), unread, began),
+        )
+
+    def age(self, path: Path) -> float:
+        """Seconds for which a file of the last scan has been as it is."""
+        return self._inbox.age(path)
+
+    def _note_unread(self, path: Path, unread: dict[Path, float]) -> None:
+        """Note a sidecar that can't be read yet, but not for ever: it may go on changing."""
+        first = self._first_seen.setdefault(path, self._clock())
+        if self._clock() - first < self._config.limits.incomplete_seconds:
+            unread[path.parent] = min(first, unread.get(path.parent, first))
 
     def _forget_the_gone(self, sidecars: set[Path]) -> None:
         self._missing_since = {p: v for p, v in self._missing_since.items() if p in sidecars}
+        self._first_seen = {p: v for p, v in self._first_seen.items() if p in sidecars}
         self._parsed = {p: v for p, v in self._parsed.items() if p in sidecars}
-        self._accepted = {p: v for p, v in self._accepted.items() if p in self._unchanged_since}
+        self._accepted = {p: v for p, v in self._accepted.items() if p in self._inbox.files}
 
-    def wanted_images(self, besides: Path | None = None) -> set[Path]:
-        """Images that sidecars now in the inbox refer to, as far as they can be understood.
-
-        Args:
-            besides: a sidecar whose own wants don't count.
-        """
-        wanted: set[Path] = set()
-        for path in self._files():
-            if path != besides and names.is_sidecar(path.name):
-                wanted.update(self._images(path))
-        return wanted
-
-    def _files(self) -> Iterator[Path]:
-        """Everything in the inbox that isn't ignored; dot-folders are the daemon's own."""
-        for folder, subfolders, found in os.walk(self._inbox):
-            subfolders[:] = sorted(
-                name
-                for name in subfolders
-                if not name.startswith(".") and name not in _IGNORED_FOLDERS
-            )
-            for name in sorted(found):
-                if not names.is_ignored(name):
-                    yield Path(folder, name)
-
-    def _observe(self) -> Iterator[Path]:
-        """Note since when each file has been as it is; yields the sidecars.
-
-        Every file is noted at first sight, so that a pair settles together.
-        """
-        now = self._clock()
-        before, self._unchanged_since = self._unchanged_since, {}
-        for path in self._files():
-            found = files.identity(path)
-            if found is None:
-                continue
-            known, since = before.get(path, (found, now))
-            self._unchanged_since[path] = (found, since if known == found else now)
-            if names.is_sidecar(path.name):
-                yield path
-
-    def _candidate(self, path: Path, folder: Path) -> Candidate:
+    def _candidate(self, path: Path, is_withdrawn: bool) -> Candidate:  # noqa: FBT001 - a fact
         """The sidecar's job.
 
         Raises:
             _NotYetError: it has to wait.
             NstdError: it can't become a job.
         """
+        if is_withdrawn:
+            raise CancelledError(f"cancelled by {path.stem}.cancel", file=path.name)
         found = self._settled(path)
         if found.size == 0:
             raise _NotYetError("the sidecar is empty")
         parsed = self._parse(path)
-        content, styles = self._locate(path, parsed)
-        start = path.parent / parsed.start if parsed.start else None
-        candidate = Candidate(path, folder, parsed, content, styles, start)
-        for image in candidate.images:
-            self._check_image(image, path)
+        sources = self._locate(path, parsed)
+        for source in dict.fromkeys(sources):
+            self._check_image(source, path)
         self._missing_since.pop(path, None)
-        return candidate
+        return Candidate(path, found, parsed, sources)
 
     def _settled(self, path: Path) -> FileIdentity:
         """The file's identity, unchanged for long enough."""
-        if path not in self._unchanged_since:
-            raise _SettlingError(f"{path.name} has just appeared")
-        found, since = self._unchanged_since[path]
-        if self._clock() - since < self._config.settle_seconds:
+        if self._inbox.age(path) < self._config.settle_seconds:
             raise _SettlingError(f"{path.name} is still changing")
-        return found
+        return self._inbox.files[path].identity
 
     def _parse(self, path: Path) -> Sidecar:
         """The sidecar's content; one that hasn't changed isn't read again."""
-        found = files.identity(path)
+        found = self._inbox.files[path].identity
         known = self._parsed.get(path)
         if known is None or known[0] != found:
-            parsed = self._read(path)
-            if found is not None:
-                self._parsed[path] = found, parsed
-            return parsed
+            self._parsed.pop(path, None)
+            self._parsed[path] = known = found, self._read(path)
         return known[1]
 
     def _read(self, path: Path) -> Sidecar:
         limit = self._config.limits.sidecar_bytes
         try:
-            data = files.read_bounded(path, limit)
+            data = files.read_bounded(self._root, path, limit)
         except FileNotFoundError as error:
             raise _NotYetError(f"{path.name} is gone") from error
         except OSError as error:
@@ -221,85 +225,129 @@ class Scanner:
             )
         return sidecar.parse(data, file=path.name, defaults=self._config.defaults)
 
-    def _locate(self, path: Path, parsed: Sidecar) -> tuple[Path | None, tuple[Path, ...]]:
-        """Content and styles: named by the sidecar, else found by its own name."""
-        content: Path | None = None
+    def _locate(self, path: Path, parsed: Sidecar) -> tuple[Source, ...]:
+        """Content and styles: named by the sidecar, else found by its own name; and the start."""
+        content: list[Source] = []
         if parsed.content is None:
-            content = self._found_by_stem(path, "content", path.stem)
+            content = [self._found_by_stem(path, "content", path.stem)]
         elif parsed.content != sidecar.TEXTURE:
-            content = path.parent / parsed.content
-        styles = tuple(path.parent / name for name, _ in parsed.styles) or (
-            self._found_by_stem(path, "style", f"{path.stem}.style"),
-        )
-        return content, styles
+            content = [Source("content", self._root, path.parent / parsed.content)]
+        styles = [self._style(path, name, weight) for name, weight in parsed.styles]
+        styles = styles or [self._found_by_stem(path, "style", f"{path.stem}.style")]
+        start = [Source("init", self._root, path.parent / parsed.start)] if parsed.start else []
+        return (*content, *styles, *start)
 
-    def _found_by_stem(self, path: Path, key: str, stem: str) -> Path:
+    def _style(self, path: Path, name: str, weight: float) -> Source:
+        """A named style: below the sidecar's folder, else in the library."""
+        beside = Source("style", self._root, path.parent / name, weight=weight)
+        if beside.relative not in self._inbox.files:
+            for root in self._config.styles:
+                if beneath.identity(root, Path(name)) is not None:
+                    return Source("style", root, Path(name), library=True, weight=weight)
+        return beside
+
+    def _found_by_stem(self, path: Path, role: Role, stem: str) -> Source:
         """The one image beside the sidecar with this stem."""
-        found = [image for image in _by_stem(path, stem) if files.identity(image)]
+        found = self._by_stem(path, stem)
         if len(found) > 1:
             raise SidecarError(
                 f"several files fit: {', '.join(image.name for image in found)}",
                 file=path.name,
-                key=key,
-                remedy=f"name one of them with `{key}:`",
+                key=role,
+                remedy=f"name one of them with `{role}:`",
             )
         if not found:
-            self._wait_for(path, key, f"{stem}.jpg (or {', '.join(names.IMAGE_SUFFIXES[1:])})")
-        return found[0]
+            self._wait_for(path, role, f"{stem}.jpg (or {', '.join(names.IMAGE_SUFFIXES[1:])})")
+        return Source(role, self._root, found[0])
 
-    def _check_image(self, image: Path, path: Path) -> None:
+    def _by_stem(self, path: Path, stem: str) -> list[Path]:
+        """The images beside a sidecar with this stem."""
+        spelt = (path.with_name(name) for name in names.image_names(stem))
+        return [image for image in spelt if image in self._inbox.files]
+
+    def _check_image(self, source: Source, path: Path) -> None:
         """Wait until an image is there, settled, and has a readable and acceptable header."""
-        if files.identity(image) is None:
-            self._wait_for(path, "content, style or init", str(image.relative_to(path.parent)))
+        image = source.relative
+        if source.library:
+            self._read_header(source)
+            return
+        if image not in self._inbox.files:
+            kind = self._inbox.oddities.get(image)
+            self._wait_for(
+                path,
+                source.role,
+                str(image.relative_to(path.parent)),
+                f"is {kind}, not a file" if kind else "is not there",
+            )
         found = self._settled(image)
         if self._accepted.get(image) == found:
             return
-        limits = self._config.limits
         try:
-            images.read_header(
-                image,
-                limits=images.ImageLimits(limits.image_bytes, limits.image_pixels),
-                name=image.name,
-            )
+            self._read_header(source)
         except ImageTooLargeError:
             raise
         except ImageError as error:
             # A header that can't be read may still be on its way: some programs allocate the
             # whole file first and fill it later.
-            since = self._unchanged_since[image][1]
-            if found.size == 0 or self._clock() - since < limits.incomplete_seconds:
+            patience = self._config.limits.incomplete_seconds
+            if found.size == 0 or self._inbox.age(image) < patience:
                 raise _NotYetError(f"{image.name} can't be read yet") from error
             raise
         self._accepted[image] = found
 
-    def _wait_for(self, path: Path, key: str, name: str) -> None:
+    def _read_header(self, source: Source) -> None:
+        name = source.relative.name
+        try:
+            descriptor = beneath.open_file(source.root, source.relative)
+        except FileNotFoundError as error:
+            raise _SettlingError(f"{name} is gone") from error
+        except OSError as error:
+            raise MissingInputError(
+                f"can't be read: {error.strerror}",
+                file=name,
+                key=source.role,
+                remedy="make it a regular file that the service's user may read",
+            ) from error
+        limits = self._config.limits
+        images.read_header(
+            os.fdopen(descriptor, "rb"),
+            limits=images.ImageLimits(limits.image_bytes, limits.image_pixels, limits.image_frames),
+            name=name,
+        )
+
+    def _wait_for(self, path: Path, key: str, name: str, reason: str = "is not there") -> None:
         """Wait for an absent image, but not for ever."""
         since = self._missing_since.setdefault(path, self._clock())
         patience = self._config.limits.incomplete_seconds
         if self._clock() - since < patience:
-            raise _NotYetError(f"{name} is not there")
+            raise _NotYetError(f"{name} {reason}")
         raise MissingInputError(
-            f"waited {patience:g} s (limits.incomplete_seconds) for {name}",
+            f"waited {patience:g} s (limits.incomplete_seconds) for {name}, which {reason}",
             file=path.name,
             key=key,
             remedy="drop the image beside the sidecar, or correct its name in the sidecar",
         )
 
-    def _images(self, path: Path) -> tuple[Path, ...]:
-        """The images of a sidecar that are there, as far as it can be understood."""
-        try:
-            parsed = self._parse(path)
-        except (NstdError, _NotYetError):
-            named = [*_by_stem(path, path.stem), *_by_stem(path, f"{path.stem}.style")]
+    def _remains(self, path: Path, found: FileIdentity) -> Candidate:
+        """What there is of a sidecar that can't become a job."""
+        present = tuple(s for s in self._asked_for(path) if s.relative in self._inbox.files)
+        known = self._parsed.get(path)
+        return Candidate(path, found, known[1] if known else None, present)
+
+    def _asked_for(self, path: Path) -> tuple[Source, ...]:
+        """The inbox's images that a sidecar asks for, there or not, as far as it is understood."""
+        known = self._parsed.get(path)
+        content = known[1].content if known else None
+        styles = known[1].styles if known else ()
+        start = known[1].start if known else None
+        if content is None:
+            contents = self._by_stem(path, path.stem)
         else:
-            named = [path.parent / name for name, _ in parsed.styles]
-            named = named or _by_stem(path, f"{path.stem}.style")
-            content = parsed.content
-            named += [path.parent / content] if content else _by_stem(path, path.stem)
-            named += [path.parent / parsed.start] if parsed.start else []
-        return tuple(image for image in dict.fromkeys(named) if files.identity(image))
-
-
-def _by_stem(path: Path, stem: str) -> list[Path]:
-    """The names that an image with this stem may have beside a sidecar."""
-    return [path.with_name(name) for name in names.image_names(stem)]
+            contents = [] if content == sidecar.TEXTURE else [path.parent / content]
+        painted = [path.parent / name for name, _ in styles]
+        painted = painted or self._by_stem(path, f"{path.stem}.style")
+        return (
+            *(Source("content", self._root, image) for image in contents),
+            *(Source("style", self._root, image) for image in painted),
+            *([Source("init", self._root, path.parent / start)] if start else []),
+        )

@@ -1,15 +1,19 @@
 """Wake the daemon when something happens in the inbox.
 
 A wake-up carries nothing: what happened is found out by the scan. Missing one costs at most
-`rescan_seconds`, so trouble with the watch is worth a warning and no more.
+`rescan_seconds`, so trouble with the watch is worth a warning and no more. Polling is therefore
+the rescan itself, and needs no watcher.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
 from watchdog.events import (
     DirCreatedEvent,
     DirMovedEvent,
@@ -21,10 +25,14 @@ from watchdog.events import (
 )
 from watchdog.observers import Observer
 
-from nstd.spool.layout import CONTROL
+from nstd import telemetry
+from nstd.spool import mounts
+from nstd.spool.layout import CONTROL, STATUS_FILE
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from typing import Literal
+
+    from watchdog.observers.api import BaseObserver
 
 # Not the opened and closed-after-reading events: our own reading would wake us for ever.
 _EVENTS: list[type[FileSystemEvent]] = [
@@ -34,6 +42,13 @@ _EVENTS: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
     DirMovedEvent,
 ]
+
+_USUAL_QUEUE = 16384
+_QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
+_OWN_DESCRIPTORS = Path("/proc/self/fdinfo")
+_WATCH = re.compile(r"^inotify wd:\w+ ino:(\w+)", re.MULTILINE)
+
+_log = structlog.get_logger()
 
 
 class Waker:
@@ -68,30 +83,135 @@ class Watch(FileSystemEventHandler):
 
     Args:
         folder: the inbox.
+        mode: `auto` doesn't watch what other machines write to.
         waker: woken by every event that can mean new input.
     """
 
-    def __init__(self, folder: Path, waker: Waker) -> None:
+    def __init__(
+        self, folder: Path, mode: Literal["auto", "inotify", "polling"], waker: Waker
+    ) -> None:
         self._folder = folder
         self._waker = waker
-        self._observer = Observer()
+        self._polls = mode == "polling" or (mode == "auto" and mounts.is_remote(folder))
+        self._observer: BaseObserver | None = None
+        self._watched: tuple[int, int] | None = None
+        self._unheard: set[int] = set()
+        self._real = folder
+        self._has_complained = False
 
-    def start(self) -> None:
-        """Start watching.
+    def check(self) -> None:
+        """Start watching, or start again where the watch is dead or its folder another.
+
+        Watchdog says nothing when the folder is replaced or its thread dies, so every rescan
+        asks. A refusal is logged once: the rescans go on without events.
+        """
+        if self._polls:
+            return
+        try:
+            found = self._folder.stat()
+        except OSError:
+            return  # the scan has more to say about that
+        present = (found.st_dev, found.st_ino)
+        if self._observer and present == self._watched and self._is_alive(self._observer):
+            self._check_below()
+            return
+        self.stop()
+        try:
+            self._observer = self._start()
+        except OSError as error:
+            self._complain(str(error))
+        else:
+            self._watched, self._unheard = present, set()
+
+    def _check_below(self) -> None:
+        """Find folders that are not watched: watchdog passes over those that it is refused.
+
+        A folder that has just been made may be on its way, so it counts the second time.
+        """
+        watched = _watched()
+        if len(watched) >= _queue_length():
+            # After an overflow watchdog takes all watches away and sets them anew. The kernel
+            # reports each one that went, so with as many as this it would overflow for ever.
+            self.stop()
+            self._polls = True
+            self._complain(f"{len(watched)} watches are more than inotify's queue can tell of")
+            return
+        before, self._unheard = self._unheard, _folders(self._folder) - watched
+        count = len(before & self._unheard)
+        if count:
+            self._complain(f"{count} folders are not watched: inotify watch limit reached")
+        else:
+            self._has_complained = False
+
+    def _complain(self, reason: str) -> None:
+        """Say once that there are no events, or not from everywhere."""
+        if not self._has_complained:
+            _log.warning(
+                telemetry.WATCH_DEGRADED,
+                reason=reason,
+                remedy="raise fs.inotify.max_user_watches and max_queued_events, "
+                "or set watch.mode: polling",
+            )
+        self._has_complained = True
+
+    def stop(self) -> None:
+        """Stop watching."""
+        if self._observer is not None:
+            # An emitter whose folder is gone has ended; the observer joins the others.
+            self._observer.stop()
+            self._observer.join()
+            self._observer = None
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Called by watchdog, in its thread."""
+        path = os.fsdecode(event.dest_path or event.src_path)
+        is_ours = f"{os.sep}{CONTROL}{os.sep}" in path or path == str(self._real / STATUS_FILE)
+        if not is_ours:
+            self._waker.wake()
+
+    def _start(self) -> BaseObserver:
+        """An observer that runs.
 
         Raises:
             OSError: the system refuses, for want of watches as a rule.
         """
-        self._observer.schedule(self, str(self._folder), recursive=True, event_filter=_EVENTS)
-        self._observer.start()
+        observer = Observer()
+        self._real = self._folder.resolve()
+        observer.schedule(self, str(self._real), recursive=True, event_filter=_EVENTS)
+        try:
+            observer.start()
+        except BaseException:
+            # Its threads, if any, must not outlive the attempt.
+            observer.unschedule_all()
+            raise
+        return observer
 
-    def stop(self) -> None:
-        """Stop watching."""
-        if self._observer.is_alive():
-            self._observer.stop()
-            self._observer.join()
+    @staticmethod
+    def _is_alive(observer: BaseObserver) -> bool:
+        return observer.is_alive() and all(emitter.is_alive() for emitter in observer.emitters)
 
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        """Called by watchdog, in its thread."""
-        if f"{os.sep}{CONTROL}{os.sep}" not in os.fsdecode(event.dest_path or event.src_path):
-            self._waker.wake()
+
+def _folders(root: Path) -> set[int]:
+    """Inodes of a folder and of those below it that users put files in."""
+    found = set()
+    for _, below, _, descriptor in os.fwalk(root.resolve()):
+        below[:] = [name for name in below if not name.startswith(".")]
+        found.add(os.fstat(descriptor).st_ino)
+    return found
+
+
+def _watched() -> set[int]:
+    """Inodes that this process watches; the kernel alone knows which."""
+    found: set[int] = set()
+    for entry in _OWN_DESCRIPTORS.iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            found.update(int(one, 16) for one in _WATCH.findall(entry.read_text()))
+    return found
+
+
+def _queue_length() -> int:
+    """How many events the kernel keeps for a process that is slow to read them."""
+    try:
+        return int(_QUEUE.read_text())
+    except (OSError, ValueError):
+        return _USUAL_QUEUE

@@ -27,6 +27,41 @@ def test_gram_matrix_of_a_constant_does_not_depend_on_size() -> None:
         assert np.allclose(losses.gram_matrix(features), np.outer(channels, channels))
 
 
+def moments_and_gradient(features: tf.Tensor, by_mean: np.ndarray, by_moment: np.ndarray) -> tuple:
+    """Take the moments, and the gradient of a weighted sum of them."""
+    with tf.GradientTape() as tape:
+        tape.watch(features)
+        mean, moment = losses.moments(features)
+        value = tf.reduce_sum(mean * by_mean) + tf.reduce_sum(moment * by_moment)
+    return mean, moment, tape.gradient(value, features)
+
+
+def test_moments_and_their_gradient_match_float64() -> None:
+    """The product rule in NumPy: (1 u^T + F (U + U^T)) / (H W), U not symmetric."""
+    features = RNG.normal(size=(1, 9, 7, 5)).astype(np.float32)
+    by_mean = RNG.normal(size=5).astype(np.float32)
+    by_moment = RNG.normal(size=(5, 5)).astype(np.float32)
+    mean, moment, gradient = moments_and_gradient(tf.constant(features), by_mean, by_moment)
+    flat = features.reshape(-1, 5).astype(np.float64)
+    assert np.allclose(mean, flat.mean(0), rtol=1e-5, atol=1e-6)
+    assert np.allclose(moment, flat.T @ flat / len(flat), rtol=1e-5, atol=1e-6)
+    expected = (by_mean + flat @ (by_moment + by_moment.T)) / len(flat)
+    assert np.allclose(gradient, expected.reshape(features.shape), rtol=1e-4, atol=1e-6)
+
+
+def test_moments_of_bfloat16_are_those_of_its_values() -> None:
+    """Sums over positions are float32 whatever the features are; the gradient is theirs."""
+    rounded = tf.cast(RNG.normal(size=(1, 40, 50, 6)), tf.bfloat16)
+    weights = RNG.normal(size=6).astype(np.float32), RNG.normal(size=(6, 6)).astype(np.float32)
+    found = moments_and_gradient(rounded, *weights)
+    exact = moments_and_gradient(tf.cast(rounded, tf.float32), *weights)
+    assert [part.dtype for part in found] == [tf.float32, tf.float32, tf.bfloat16]
+    assert np.allclose(found[0], exact[0], atol=1e-6)
+    assert np.allclose(found[1], exact[1], atol=1e-6)
+    error = tf.norm(tf.cast(found[2], tf.float32) - exact[2]) / tf.norm(exact[2])
+    assert float(error) < 0.01
+
+
 def test_mean_squared_of_a_shift() -> None:
     """A difference of c everywhere costs c^2."""
     value = tf.constant(RNG.normal(size=(3, 4)).astype(np.float32))

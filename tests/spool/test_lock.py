@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nstd.config import Config
-from nstd.errors import LockedError
-from nstd.spool import layout, lock
+from nstd.errors import CannotWriteError, LockedError
+from nstd.spool import lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,47 +17,54 @@ if TYPE_CHECKING:
 HOLD = """
 import sys, time
 from pathlib import Path
-from nstd.config import Config
-from nstd.spool import layout, lock
-config = Config(root=Path(sys.argv[1]))
-layout.create(config)
-with lock.held(config):
+from nstd.spool import lock
+with lock.held(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
 
 
-def test_a_second_daemon_is_refused(config: Config) -> None:
-    """The message names the lock and what to do."""
-    layout.create(config)
+def test_a_second_daemon_is_refused(tmp_path: Path) -> None:
+    """39. The message names the lock and what to do."""
     with (
-        lock.held(config),
-        pytest.raises(LockedError, match="another nstd holds this lock"),
-        lock.held(config),
+        lock.held(tmp_path),
+        pytest.raises(LockedError, match="lock: another nstd holds this lock") as caught,
+        lock.held(tmp_path),
     ):
         pass
+    assert caught.value.exit_code == 75
 
 
-@pytest.mark.parametrize("shared", ["inbox", "state"])
-def test_sharing_one_folder_is_enough(tmp_path: Path, shared: str) -> None:
-    """Two daemons with one inbox, or with one state folder, are one too many."""
-    folder = {shared: tmp_path / "shared"}
-    first = Config(root=tmp_path / "one").model_copy(update=folder)
-    second = Config(root=tmp_path / "two").model_copy(update=folder)
-    layout.create(first)
-    layout.create(second)
-    with lock.held(first), pytest.raises(LockedError), lock.held(second):
+def test_other_folders_have_locks_of_their_own(tmp_path: Path) -> None:
+    """Inbox and state are held each by itself."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    with lock.held(tmp_path / "one"), lock.held(tmp_path / "two"):
         pass
 
 
-def test_a_killed_daemon_leaves_no_lock(config: Config) -> None:
+def test_a_killed_daemon_leaves_no_lock(tmp_path: Path) -> None:
     """The system lets go of the lock with the process; no file has to be removed by hand."""
-    command = [sys.executable, "-c", HOLD, str(config.root)]
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(LockedError), lock.held(config):
+        with pytest.raises(LockedError), lock.held(tmp_path):
             pass
         holder.kill()
-    with lock.held(config):
+    with lock.held(tmp_path):
         pass
+
+
+def test_a_lock_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    """21. Whoever writes to the inbox can't have a file of ours made elsewhere."""
+    (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CannotWriteError), lock.held(tmp_path):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_folder_that_refuses_is_named(tmp_path: Path) -> None:
+    """With what to do."""
+    with pytest.raises(CannotWriteError, match=r"absent/lock: can't be written"):
+        lock.held(tmp_path / "absent").__enter__()

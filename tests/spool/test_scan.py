@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +11,13 @@ import pytest
 from conftest import save_picture
 
 from nstd.config import Config, Limits
+from nstd.spool import files
 from nstd.spool.scan import Scan, Scanner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from nstd.domain import Candidate
 
 
 class Clock:
@@ -62,6 +66,11 @@ def drop(inbox: Path, name: str = "a", text: str | None = None) -> Path:
     return path
 
 
+def paths(candidate: Candidate) -> list[str]:
+    """List a candidate's images, relative to where they were found."""
+    return [str(source.relative) for source in candidate.sources]
+
+
 def settled(scanner: Scanner, clock: Clock) -> Scan:
     """Scan until what lies there has settled."""
     scanner.scan()
@@ -82,8 +91,9 @@ def test_a_pair_settles_together(
     assert not scanner.scan().ready
     clock.now += 0.1
     (candidate,) = scanner.scan().ready
-    assert candidate.content == inbox / "a.jpg"
-    assert candidate.styles == (inbox / "a.style.png",)
+    assert paths(candidate) == ["a.jpg", "a.style.png"]
+    assert [source.role for source in candidate.sources] == ["content", "style"]
+    assert candidate.sidecar is not None
     assert candidate.sidecar.params.preset == "draft"
 
 
@@ -119,8 +129,8 @@ def test_folders_are_searched_and_kept(
     """Jobs may lie at any depth; a sidecar's names are relative to its own folder."""
     drop(inbox / "deep" / "er")
     (candidate,) = settled(make_scanner(), clock).ready
-    assert candidate.folder == Path("deep/er")
-    assert candidate.content == inbox / "deep/er/a.jpg"
+    assert candidate.path == Path("deep/er/a.yaml")
+    assert paths(candidate) == ["deep/er/a.jpg", "deep/er/a.style.png"]
 
 
 def test_priority_then_age_orders(
@@ -164,7 +174,8 @@ def test_what_is_never_a_sidecar(
     path = inbox / name
     path.parent.mkdir(exist_ok=True)
     path.write_text("preset: draft")
-    assert settled(make_scanner(), clock) == Scan((), (), ())
+    scan = settled(make_scanner(), clock)
+    assert (scan.ready, scan.rejected, scan.waiting) == ((), (), ())
 
 
 def test_an_empty_sidecar_waits(
@@ -188,8 +199,8 @@ def test_missing_images_are_waited_for_and_then_named(
     assert [waiting.reason for waiting in scan.waiting] == ["starry.jpg is not there"]
     clock.now += 60
     (rejection,) = scanner.scan().rejected
-    assert rejection.path == path
-    assert rejection.images == (inbox / "a.jpg",)
+    assert inbox / rejection.candidate.path == path
+    assert paths(rejection.candidate) == ["a.jpg"]
     assert rejection.failure.code == "missing_input"
     assert "starry.jpg" in rejection.failure.message
     assert "limits.incomplete_seconds" in rejection.failure.message
@@ -265,8 +276,8 @@ def test_an_invalid_sidecar_is_rejected_with_its_images(
     """What lies beside it under its name goes with it."""
     path = drop(inbox, text="size: big")
     (rejection,) = settled(make_scanner(), clock).rejected
-    assert rejection.path == path
-    assert set(rejection.images) == {inbox / "a.jpg", inbox / "a.style.png"}
+    assert inbox / rejection.candidate.path == path
+    assert paths(rejection.candidate) == ["a.jpg", "a.style.png"]
     assert rejection.failure.key == "size"
 
 
@@ -288,23 +299,21 @@ def test_images_may_lie_below_the_sidecar(
     drop(inbox, text="content: pics/c.jpg")
     save_picture(inbox / "pics" / "c.jpg")
     (candidate,) = settled(make_scanner(), clock).ready
-    assert candidate.content == inbox / "pics" / "c.jpg"
+    assert paths(candidate) == ["pics/c.jpg", "a.style.png"]
 
 
 def test_the_picture_to_start_from_is_waited_for(
     make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
 ) -> None:
     """A sidecar that names one isn't complete without it, and wants it as its other images."""
-    path = drop(inbox, text="init: pics/sketch.png")
+    drop(inbox, text="init: pics/sketch.png")
     scanner = make_scanner()
     (waiting,) = settled(scanner, clock).waiting
     assert "pics/sketch.png is not there" in waiting.reason
-    start = save_picture(inbox / "pics" / "sketch.png")
+    save_picture(inbox / "pics" / "sketch.png")
     (candidate,) = settled(scanner, clock).ready
-    assert candidate.path == path
-    assert candidate.start == start
-    assert start in candidate.images
-    assert start in scanner.wanted_images()
+    assert paths(candidate) == ["a.jpg", "a.style.png", "pics/sketch.png"]
+    assert candidate.sources[-1].role == "init"
 
 
 def test_suffixes_in_capitals_are_found(
@@ -314,7 +323,7 @@ def test_suffixes_in_capitals_are_found(
     drop(inbox)
     (inbox / "a.jpg").rename(inbox / "a.JPG")
     (candidate,) = settled(make_scanner(), clock).ready
-    assert candidate.content == inbox / "a.JPG"
+    assert paths(candidate) == ["a.JPG", "a.style.png"]
 
 
 def test_a_texture_waits_for_its_style_alone(
@@ -323,8 +332,7 @@ def test_a_texture_waits_for_its_style_alone(
     """`content: none` has no content image to wait for, whatever lies there."""
     drop(inbox, text="content: none")
     (candidate,) = settled(make_scanner(), clock).ready
-    assert candidate.content is None
-    assert candidate.images == (inbox / "a.style.png",)
+    assert paths(candidate) == ["a.style.png"]
 
 
 def test_a_mistake_of_ours_concerns_one_sidecar(
@@ -368,6 +376,7 @@ def test_an_unchanged_sidecar_is_read_once(
     assert len(reads) == 1
     path.write_text("size: 99\n")
     (candidate,) = settled(scanner, clock).ready
+    assert candidate.sidecar is not None
     assert candidate.sidecar.params.size == 99
 
 
@@ -379,18 +388,135 @@ def test_a_link_is_no_image(
     save_picture(tmp_path / "outside.jpg")
     (inbox / "link.jpg").symlink_to(tmp_path / "outside.jpg")
     scan = settled(make_scanner(), clock)
-    assert [waiting.reason for waiting in scan.waiting] == ["link.jpg is not there"]
+    assert [waiting.reason for waiting in scan.waiting] == [
+        "link.jpg is a symbolic link, not a file"
+    ]
+    assert scan.oddities == ((Path("link.jpg"), "a symbolic link"),)
 
 
-def test_wanted_images_are_those_of_every_sidecar(
+def test_only_sidecars_that_stay_want_images(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """23. What waits asks for its images, there or not; what is ready or refused is a job soon."""
+    drop(inbox, "ready")
+    drop(inbox, "wrong", "size: big")
+    drop(inbox, "waits", "style: absent.jpg")
+    wanted = settled(make_scanner(), clock).wanted
+    assert wanted.images == {Path("waits.jpg"), Path("absent.jpg")}
+    assert wanted.unread == {}
+
+
+def test_a_sidecar_that_is_not_read_yet_may_want_anything_below_it(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """23. In its own folder and those within; not beside or above, nor before it was seen."""
+    drop(inbox / "sub")
+    wanted = make_scanner().scan().wanted
+    assert wanted.unread == {Path("sub"): clock.now}
+    assert wanted.may_have(Path("sub/other.jpg"), clock.now)
+    assert wanted.may_have(Path("sub/deep/other.jpg"), clock.now)
+    assert not wanted.may_have(Path("other.jpg"), clock.now)
+    assert not wanted.may_have(Path("beside/other.jpg"), clock.now)
+    assert not wanted.may_have(Path("sub/other.jpg"), clock.now - 1)
+
+
+def test_a_sidecar_that_never_settles_wants_nothing_for_ever(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """23. After `incomplete_seconds` of changes it no longer keeps its folder's images."""
+    path = drop(inbox / "sub")
+    scanner = make_scanner()
+    for _ in range(61):
+        scan = scanner.scan()
+        path.write_text(f"# {clock.now}\n")
+        clock.now += 1
+    assert scan.settling
+    assert scan.wanted.unread == {}
+
+
+def test_a_cancelled_sidecar_is_refused_unread(
     make_scanner: Callable[..., Scanner], inbox: Path
 ) -> None:
-    """Named and found ones, but for those of the sidecar that is asked about."""
-    path = drop(inbox)
-    drop(inbox, "b", text="style: a.style.png")
+    """NAME.cancel ends it before it has settled; the file is told, for it may mean others too."""
+    drop(inbox, text="size: big")
+    (inbox / "a.cancel").touch()
+    scan = make_scanner().scan()
+    (rejection,) = scan.rejected
+    assert rejection.failure.code == "cancelled"
+    assert scan.cancels == (Path("a.cancel"),)
+
+
+def test_a_style_may_be_of_the_library(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock, tmp_path: Path
+) -> None:
+    """Named, and not beside the sidecar; what lies beside it comes first; a content never."""
+    library = tmp_path / "styles"
+    save_picture(library / "dutch" / "starry.jpg", seed=3)
+    save_picture(library / "own.jpg", seed=3)
+    drop(inbox, text="style: [dutch/starry.jpg, own.jpg]")
+    save_picture(inbox / "own.jpg", seed=4)
     scanner = make_scanner()
-    assert scanner.wanted_images() == {inbox / name for name in ("a.jpg", "a.style.png", "b.jpg")}
-    assert scanner.wanted_images(besides=path) == {inbox / "b.jpg", inbox / "a.style.png"}
+    scanner._config = scanner._config.model_copy(update={"styles": [library]})
+    (candidate,) = settled(scanner, clock).ready
+    content, starry, own = candidate.sources
+    assert (starry.library, starry.path) == (True, library / "dutch" / "starry.jpg")
+    assert (own.library, own.path) == (False, inbox / "own.jpg")
+    assert not content.library
+
+
+def test_a_library_is_not_left_through_a_link(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock, tmp_path: Path
+) -> None:
+    """21. A link in it counts as absent."""
+    library = tmp_path / "styles"
+    library.mkdir()
+    save_picture(tmp_path / "secret.jpg")
+    (library / "s.jpg").symlink_to(tmp_path / "secret.jpg")
+    drop(inbox, text="style: s.jpg")
+    scanner = make_scanner()
+    scanner._config = scanner._config.model_copy(update={"styles": [library]})
+    assert [waiting.reason for waiting in settled(scanner, clock).waiting] == ["s.jpg is not there"]
+
+
+def test_ignored_names_are_not_images_either(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """The operator's patterns hold for all files."""
+    drop(inbox)
+    save_picture(inbox / "a.png")
+    scanner = make_scanner()
+    assert len(settled(scanner, clock).rejected) == 1
+    config = scanner._config.model_copy(update={"ignore": ["*.png"]})
+    (waiting,) = settled(Scanner(config, clock), clock).waiting
+    assert waiting.reason.startswith("a.style.jpg")
+
+
+def test_a_sidecar_that_may_not_be_opened_is_refused_or_waits(
+    make_scanner: Callable[..., Scanner],
+    inbox: Path,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """22. By its rights it fails; for want of descriptors, which is no fault of its, it waits."""
+    drop(inbox)
+    scanner = make_scanner()
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "read_bounded", refuse(errno.EACCES))
+        (rejection,) = settled(scanner, clock).rejected
+        assert "can't be read: Permission denied" in rejection.failure.message
+    monkeypatch.setattr(scanner, "_check_image", refuse(errno.EMFILE))
+    scan = scanner.scan()
+    assert [waiting.reason for waiting in scan.waiting] == ["can't be read: Too many open files"]
+    assert scan.wanted.unread.keys() == {Path()}
+
+
+def refuse(code: int) -> Callable[..., None]:
+    """Make a function that fails as the system does."""
+
+    def fail(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return fail
 
 
 def test_names_that_are_not_utf8_are_listed(

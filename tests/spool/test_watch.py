@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import select
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
+import structlog
 
+from nstd import telemetry
+from nstd.spool import mounts
 from nstd.spool.watch import Waker, Watch
 
 if TYPE_CHECKING:
@@ -19,8 +22,8 @@ def waker(tmp_path: Path) -> Iterator[Waker]:
     """Watch a folder that has the daemon's own within it."""
     (tmp_path / ".nstd" / "claimed").mkdir(parents=True)
     waker = Waker()
-    watch = Watch(tmp_path, waker)
-    watch.start()
+    watch = Watch(tmp_path, "inotify", waker)
+    watch.check()
     yield waker
     watch.stop()
     waker.close()
@@ -82,6 +85,116 @@ def test_the_daemons_own_folder_does_not_wake(waker: Waker, tmp_path: Path) -> N
     """Claiming moves files under .nstd; that is no news."""
     (tmp_path / ".nstd" / "claimed" / "a.yaml").write_text("x")
     assert not is_woken(waker, 0.5)
+
+
+def test_the_status_file_does_not_wake(waker: Waker, tmp_path: Path) -> None:
+    """It is ours too; one of that name in a folder is somebody's."""
+    (tmp_path / ".nstd" / "status.tmp").write_text("x")
+    (tmp_path / ".nstd" / "status.tmp").replace(tmp_path / "STATUS.txt")
+    assert not is_woken(waker, 0.5)
+    (tmp_path / "sub").mkdir()
+    settle(waker)
+    (tmp_path / "sub" / "STATUS.txt").write_text("x")
+    assert is_woken(waker, 5)
+
+
+def test_a_replaced_root_is_watched_again(tmp_path: Path) -> None:
+    """11. Watchdog says nothing of it: the next check finds another inode."""
+    root, waker = tmp_path / "inbox", Waker()
+    root.mkdir()
+    watch = Watch(root, "inotify", waker)
+    watch.check()
+    root.rename(tmp_path / "away")
+    watch.check()
+    root.mkdir()
+    watch.check()
+    settle(waker)
+    (root / "a.jpg").write_bytes(b"x")
+    assert is_woken(waker, 5)
+    watch.stop()
+    waker.close()
+
+
+def test_a_dead_watch_is_begun_anew(tmp_path: Path) -> None:
+    """8. A thread that ended, for whatever reason."""
+    waker = Waker()
+    watch = Watch(tmp_path, "inotify", waker)
+    watch.check()
+    assert watch._observer is not None
+    for emitter in watch._observer.emitters:
+        emitter.stop()
+        emitter.join()
+    watch.check()
+    settle(waker)
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    assert is_woken(waker, 5)
+    watch.stop()
+    waker.close()
+
+
+def test_a_living_watch_is_left_alone(tmp_path: Path) -> None:
+    """A check costs nothing as a rule."""
+    waker = Waker()
+    watch = Watch(tmp_path, "inotify", waker)
+    watch.check()
+    before = watch._observer
+    watch.check()
+    assert watch._observer is before
+    watch.stop()
+    waker.close()
+
+
+def test_a_refusal_is_told_once_and_again_after_a_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """10. Rescans go on without events; a watch that can be had later is taken."""
+    waker = Waker()
+    watch = Watch(tmp_path, "inotify", waker)
+    real = watch._start
+
+    def refuse() -> None:
+        raise OSError(28, "inotify watch limit reached")
+
+    with structlog.testing.capture_logs() as logged:
+        monkeypatch.setattr(watch, "_start", refuse)
+        for _ in range(3):
+            watch.check()
+        assert [line["event"] for line in logged] == [telemetry.WATCH_DEGRADED]
+        assert "max_user_watches" in logged[0]["remedy"]
+        monkeypatch.setattr(watch, "_start", real)
+        watch.check()
+        assert watch._observer is not None
+        watch.stop()
+        monkeypatch.setattr(watch, "_start", refuse)
+        watch.check()
+        assert len(logged) == 2
+    waker.close()
+
+
+@pytest.mark.parametrize(
+    ("mode", "remote", "watches"),
+    [
+        ("auto", False, True),
+        ("auto", True, False),
+        ("inotify", True, True),
+        ("polling", False, False),
+    ],
+)
+def test_what_is_watched(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: Literal["auto", "inotify", "polling"],
+    remote: bool,  # noqa: FBT001 - a column
+    watches: bool,  # noqa: FBT001 - a column
+) -> None:
+    """9. Events come from this machine only: a share is polled, which is the rescan's work."""
+    monkeypatch.setattr(mounts, "is_remote", lambda _: remote)
+    waker = Waker()
+    watch = Watch(tmp_path, mode, waker)
+    watch.check()
+    assert (watch._observer is not None) is watches
+    watch.stop()
+    waker.close()
 
 
 def settle(waker: Waker) -> None:

@@ -1,0 +1,132 @@
+"""From the inbox into the ledger: what a scan finds is admitted, refused, or waited for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from nstd import telemetry
+from nstd.entry import State
+from nstd.errors import CannotWriteError, UntouchableError
+from nstd.spool import beneath, claim, files
+from nstd.spool.scan import Scan, Scanner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nstd.domain import Candidate, Failure
+    from nstd.entry import Entry
+    from nstd.spool.desk import Desk
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a scan came to.
+
+    Attributes:
+        settling: the next scan may find more without anything else happening.
+        incomplete: sidecars that wait in the inbox, each with its reason.
+        refused: how many were admitted only to be quarantined.
+        cancelled: jobs whose owner asked for their end, wherever they are.
+    """
+
+    settling: bool
+    incomplete: dict[Path, str]
+    refused: int
+    cancelled: tuple[Entry, ...]
+
+
+class Intake:
+    """Turns scans into rows.
+
+    Args:
+        desk: whose inbox.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._scanner = Scanner(desk.config)
+        self._said: dict[Path, str] = {}
+        self._skipped: frozenset[tuple[Path, str]] = frozenset()
+
+    def scan(self) -> Findings:
+        """List the inbox, and admit what is ready.
+
+        Raises:
+            InboxAbsentError: it isn't there.
+            CannotWriteError: ledger or inbox refuse.
+        """
+        found = self._list()
+        complaints: dict[Path, str] = {}
+        refused = 0
+        for candidate in found.ready:
+            self._admit(candidate, None, complaints)
+        for rejection in found.rejected:
+            refused += self._admit(rejection.candidate, rejection.failure, complaints)
+        cancelled = tuple(entry for path in found.cancels for entry in self._cancelled(path))
+        reasons = {one.path: one.reason for one in found.waiting if not one.settling}
+        incomplete = {**reasons, **complaints}
+        self._say(incomplete, frozenset(found.oddities))
+        return Findings(found.settling, incomplete, refused, cancelled)
+
+    def _list(self) -> Scan:
+        try:
+            found = self._scanner.scan()
+        except OSError as error:
+            self._desk.require_inbox()
+            raise CannotWriteError(
+                f"can't be listed: {error.strerror}",
+                file=str(self._desk.inbox),
+                remedy="let the service's user read and write it",
+            ) from error
+        self._desk.require_inbox()
+        self._desk.wanted = found.wanted
+        return found
+
+    def _admit(
+        self, candidate: Candidate, failure: Failure | None, complaints: dict[Path, str]
+    ) -> bool:
+        """Make a candidate a job; whether it is one now."""
+        entry = claim.admit(self._desk, candidate, failure)
+        try:
+            taken = claim.take(self._desk, entry)
+        except UntouchableError as error:
+            # It stays where it is and is met again by the next scan; the others go on.
+            claim.forget(self._desk, entry)
+            self._desk.want(entry)
+            complaints[candidate.path] = str(error)
+            return False
+        if taken is not None and failure is None:
+            _log.info(telemetry.JOB_CLAIMED, job_id=entry.job_id, name=entry.name)
+        return taken is not None and entry.state is State.FAILED
+
+    def _cancelled(self, path: Path) -> list[Entry]:
+        """The jobs that a cancel file means; one that means none is removed after a while."""
+        found = self._desk.ledger.named(path.parent, path.stem)
+        patience = self._desk.config.limits.incomplete_seconds
+        if found or self._scanner.age(path) >= patience:
+            self._remove(path)
+        return found
+
+    def _remove(self, path: Path) -> None:
+        """Remove a cancel file that has been heeded."""
+        inbox = self._desk.inbox
+        with (
+            files.writing(inbox / path),
+            beneath.folder(inbox, path.parent) as folder,
+        ):
+            beneath.through(folder, path.name).unlink(missing_ok=True)
+
+    def _say(self, reasons: dict[Path, str], oddities: frozenset[tuple[Path, str]]) -> None:
+        """Log what each sidecar waits for, and what is skipped: once for each reason."""
+        for path, reason in reasons.items():
+            if self._said.get(path) != reason:
+                _log.info(telemetry.SCAN_WAITING, sidecar=str(path), reason=reason)
+        self._said = reasons
+        for path, kind in sorted(oddities - self._skipped):
+            _log.warning(telemetry.INBOX_SKIPPED, file=str(path), reason=f"is {kind}, not a file")
+        self._skipped = oddities

@@ -1,0 +1,127 @@
+"""`inbox/STATUS.txt`: what the daemon is at, for people who see nothing but the share."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nstd import names
+from nstd.entry import State
+from nstd.spool import files, layout
+from nstd.spool.desk import now
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from nstd.entry import Entry
+    from nstd.spool.desk import Desk
+
+_PAUSE = 2.0
+_SHOWN = 10
+_MINUTE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the running job has come.
+
+    Attributes:
+        done: iterations.
+        planned: iterations in all.
+        seconds: of the latest iteration.
+    """
+
+    name: str
+    done: int
+    planned: int
+    seconds: float
+
+
+class StatusFile:
+    """Keeps the file up to date, by rename and not too often.
+
+    Args:
+        desk: of what it tells.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._next = 0.0
+        self._told = ""
+
+    def update(self, running: Progress | None, incomplete: Mapping[Path, str], held: str) -> None:
+        """Write the file if it is time and there is something new.
+
+        Args:
+            running: what the worker is at.
+            incomplete: sidecars that wait in the inbox, and for what.
+            held: why no job is begun; empty if jobs are.
+
+        Raises:
+            CannotWriteError: the inbox refuses.
+        """
+        if not self._desk.config.status_file or time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + _PAUSE
+        text = self._text(running, incomplete, held)
+        if text == self._told:
+            return
+        self._write(text)
+        self._told = text
+
+    def close(self) -> None:
+        """Say that nobody is at work.
+
+        Raises:
+            CannotWriteError: the inbox refuses.
+        """
+        if self._desk.config.status_file:
+            waiting = self._desk.ledger.count_unsettled()
+            self._write(f"nstd is stopped; {_jobs(waiting)} will go on when it starts.\n")
+
+    def _write(self, text: str) -> None:
+        written = layout.control(self._desk.config) / f"status{layout.TEMPORARY}"
+        target = self._desk.inbox / layout.STATUS_FILE
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now()))
+        with files.writing(target):
+            # Not synced: after a power cut it is written anew anyway.
+            written.write_text(f"{text}\nWritten {stamp}.\n", encoding="utf-8")
+            written.replace(target)
+
+    def _text(self, running: Progress | None, incomplete: Mapping[Path, str], held: str) -> str:
+        counts = self._desk.ledger.count()
+        waiting = self._desk.ledger.next_up(_SHOWN, float("inf"))
+        number = counts.get(State.QUEUED, 0) + counts.get(State.CLAIMED, 0)
+        failed = self._desk.ledger.latest(State.FAILED, _SHOWN)
+        lines = [f"Held: {names.shown(held)}"] if held else []
+        lines.append(f"Running: {_progress(running)}" if running else "Running: nothing")
+        lines += _section(f"Waiting: {_jobs(number)}", [_line(entry) for entry in waiting])
+        reasons = [f"{names.shown(path)}: {names.shown(why)}" for path, why in incomplete.items()]
+        lines += _section(f"Incomplete: {len(reasons)}", reasons[:_SHOWN])
+        lines += _section(f"Failed: {counts.get(State.FAILED, 0)}", [_line(e) for e in failed])
+        lines.append(f"Done: {counts.get(State.PUBLISHED, 0) + counts.get(State.RETIRED, 0)}")
+        return "\n".join(lines) + "\n"
+
+
+def _section(title: str, rows: list[str]) -> list[str]:
+    return [title, *(f"  {row}" for row in rows)]
+
+
+def _line(entry: Entry) -> str:
+    why = entry.failure.message if entry.failure else entry.hold
+    return names.shown(entry.name) + (f": {names.shown(why)}" if why else "")
+
+
+def _progress(running: Progress) -> str:
+    left = (running.planned - running.done) * running.seconds
+    time_left = f"{left / _MINUTE:.0f} min" if left >= 2 * _MINUTE else f"{left:.0f} s"
+    return (
+        f"{names.shown(running.name)}: {running.done} of {running.planned} iterations, "
+        f"about {time_left} left"
+    )
+
+
+def _jobs(number: int) -> str:
+    return "1 job" if number == 1 else f"{number} jobs"

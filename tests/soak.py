@@ -1,0 +1,208 @@
+"""Drop good and hostile jobs while the daemon is killed at random; then account for everything.
+
+    python tests/soak.py [--seconds 3600] [--seed 0] [--root DIR]
+
+The spool is the real one, the engine copies pixels. Prints what was dropped, done, failed (and
+why), lost and duplicated; exit code 1 unless the last two are 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "doubles")]
+
+from daemon_process import DaemonProcess, children, command_line
+from soak_jobs import NEW, Dropped, Dropper
+
+from nstd.spool import crashpoint, files
+from nstd.spool.ledger import Ledger
+
+# Nothing is given up for the daemon's deaths: they are the soak's doing, not the job's.
+PATIENT = {"attempts": 10_000, "crashes": 10_000, "backoff_longest_seconds": 0.2}
+SETTINGS = {"settle_seconds": 0.1, "rescan_seconds": 0.3, "log": {"format": "json"}}
+_BACKLOG = 60
+_ENDING_TRIES = 20
+
+
+class Soak:
+    """One run.
+
+    Args:
+        root: of the daemon; empty.
+        seed: of everything random but the timing.
+    """
+
+    def __init__(self, root: Path, seed: int) -> None:
+        self._root = root
+        self._chance = random.Random(seed)
+        self._dropper = Dropper(root / "inbox", self._chance)
+        self.kills: Counter[str] = Counter()
+        self.troubles: list[str] = []
+
+    def run(self, seconds: float) -> None:
+        """Drop and kill for so long, then let everything come to its end."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._live(min(end, time.monotonic() + self._chance.uniform(1.0, 8.0)))
+        for _ in range(_ENDING_TRIES):
+            daemon = self._start("once")
+            code = daemon.ended()
+            self._note(daemon)
+            if code in {0, 1}:
+                return
+        self.troubles.append(f"`once` still ends with {code}: {daemon.events[-3:]}")
+
+    def _start(self, command: str, *crash: str) -> DaemonProcess:
+        return DaemonProcess(
+            self._root, command, copying=True, crash=crash, settings=SETTINGS, **PATIENT
+        )
+
+    def _live(self, until: float) -> None:
+        """One life of the daemon, and its end."""
+        way = self._chance.choice(("kill", "kill", "crash point", "crash point", "stop", "worker"))
+        crash: tuple[str, ...] = ()
+        if way == "crash point":
+            crash = (self._chance.choice(crashpoint.NAMES), str(self._chance.randint(1, 8)))
+        daemon = self._start("run", *crash)
+        while time.monotonic() < until and daemon.process.poll() is None:
+            self._act()
+            time.sleep(self._chance.uniform(0.0, 0.3))
+        if way == "worker":
+            self._kill_worker(daemon)
+            time.sleep(0.5)
+        if daemon.process.poll() is None:
+            daemon.stop(signal.SIGTERM if way == "stop" else signal.SIGKILL)
+        else:
+            daemon.ended()
+        self.kills[way] += 1
+        self._note(daemon)
+
+    def _act(self) -> None:
+        waiting = len(list((self._root / "inbox" / ".nstd").glob("claimed/*")))
+        if waiting < _BACKLOG:
+            for _ in range(self._chance.randint(1, 4)):
+                self._dropper.drop()
+        if self._chance.random() < 0.1 and self._dropper.dropped:
+            self._dropper.cancel()
+
+    def _kill_worker(self, daemon: DaemonProcess) -> None:
+        with contextlib.suppress(OSError):  # it may just be ending
+            for child in children(daemon.process.pid):
+                if b"spawn_main" in command_line(child):
+                    os.kill(child, signal.SIGKILL)
+
+    def _note(self, daemon: DaemonProcess) -> None:
+        """Keep what a daemon should not have said."""
+        internal = [event for event in daemon.events if event["event"] == "internal.error"]
+        self.troubles += [json.dumps(event) for event in internal] + daemon.other_lines
+
+    def account(self) -> Counter[str]:
+        """Find every job's end and every dropped file; the counts."""
+        counts: Counter[str] = Counter({"lost": 0, "duplicated": 0})
+        manifests = _by_name(self._root / "outbox", "*.json")
+        reasons = _by_name(self._root / "failed", "*.reason.json")
+        present = Counter(
+            files.sha256(path)
+            for path in self._root.rglob("*")
+            if path.is_file() and not path.is_symlink() and "state" not in path.parts
+        )
+        for job in self._dropper.dropped:
+            counts["dropped"] += 1
+            self._account_for(job, manifests, reasons, counts)
+            for name, digest in job.files.items():
+                if not present[digest]:
+                    counts["lost"] += 1
+                    self.troubles.append(f"{name} of {job.name!r} is nowhere")
+        self._look_for_leftovers()
+        self._look_into_inbox()
+        return counts
+
+    def _account_for(
+        self,
+        job: Dropped,
+        manifests: dict[str, list[dict]],
+        reasons: dict[str, list[dict]],
+        counts: Counter[str],
+    ) -> None:
+        done, failed = manifests.get(job.name, []), reasons.get(job.name, [])
+        ends = ["done" for _ in done] + [reason["code"] for reason in failed]
+        if len(ends) > 1:
+            counts["duplicated"] += 1
+        elif not ends:
+            counts["lost"] += 1
+        if len(ends) != 1 or ends[0] not in job.outcomes:
+            self.troubles.append(f"{job.name!r} ended as {ends}, expected {job.outcomes}")
+        counts.update("done" if end == "done" else f"failed: {end}" for end in ends)
+        for manifest in done:
+            result = manifest["path"].parent / manifest["output"]["name"]
+            if not result.exists() or files.sha256(result) != manifest["output"]["sha256"]:
+                self.troubles.append(f"{job.name!r}: the manifest doesn't fit its result")
+
+    def _look_for_leftovers(self) -> None:
+        control = self._root / "inbox" / ".nstd"
+        left = [*self._root.rglob("*.tmp"), *(self._root / "state" / "work").iterdir()]
+        left += [*(control / "claimed").iterdir(), *(control / "aside").iterdir()]
+        self.troubles += [f"left over: {path}" for path in left]
+        with contextlib.closing(Ledger(self._root / "state" / "ledger.sqlite")) as ledger:
+            if ledger.count_unsettled():
+                self.troubles.append(f"{ledger.count_unsettled()} rows are not settled")
+
+    def _look_into_inbox(self) -> None:
+        """Only new versions of what was claimed may still lie there."""
+        inbox, replaced = self._root / "inbox", self._replaced()
+        for path in inbox.rglob("*"):
+            name = str(path.relative_to(inbox))
+            ours = ".nstd" in path.parts or name == "STATUS.txt"
+            if path.is_file() and not path.is_symlink() and not ours and name not in replaced:
+                self.troubles.append(f"left in the inbox: {name!r}")
+
+    def _replaced(self) -> set[str]:
+        """The files that were replaced by their owner."""
+        told = (name for job in self._dropper.dropped for name in job.files)
+        return {name.removesuffix(NEW) for name in told if name.endswith(NEW)}
+
+
+def _by_name(folder: Path, pattern: str) -> dict[str, list[dict]]:
+    """Manifests or reasons by the name of their job."""
+    found: dict[str, list[dict]] = {}
+    for path in folder.rglob(pattern):
+        facts = json.loads(path.read_text())
+        found.setdefault(facts["name"], []).append({**facts, "path": path})
+    return found
+
+
+def main() -> int:
+    """Soak, account, print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=3600.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--root", type=Path, help="keep the folders there; must be empty")
+    options = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        root = options.root or Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="nstd-soak-"))
+        )
+        (root / "inbox").mkdir(parents=True)
+        soak = Soak(root, options.seed)
+        soak.run(options.seconds)
+        counts = soak.account()
+    for name, number in [*sorted(counts.items()), *soak.kills.items()]:
+        print(f"{name:30} {number}")  # noqa: T201 - the point of it
+    for trouble in soak.troubles:
+        print(trouble)  # noqa: T201 - likewise
+    return 1 if soak.troubles else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
