@@ -377,7 +377,7 @@ def test_a_painting_starts_from_a_sketch(daemon: DaemonProcess, inbox: Path) -> 
     for name, seed in (("house.png", 0), ("house.style.png", 1), ("sketch.png", 4)):
         save_picture(inbox / name, seed=seed)
     (inbox / "house.yaml").write_text("init: sketch.png\npreset: classic\niterations: 1\n")
-    daemon.wait_for("job.done", name="house")
+    daemon.wait_for("job.retired", name="house")
     outbox, done = daemon.root / "outbox", daemon.root / "done"
     with Image.open(outbox / "house.png") as painted, Image.open(done / "sketch.png") as sketch:
         assert np.array_equal(np.asarray(painted), np.asarray(sketch))
