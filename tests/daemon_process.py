@@ -18,7 +18,7 @@ from conftest import save_picture
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-PATIENCE = 40.0
+PATIENCE = 60.0
 COPYING = Path(__file__).parent / "doubles" / "copying_daemon.py"
 SETTINGS: dict[str, Any] = {
     "settle_seconds": 0.2,
