@@ -52,7 +52,7 @@ class DaemonProcess:
         copying: bool = False,
         crash: Sequence[str] = (),
         settings: Mapping[str, Any] | None = None,
-        **limits: float,
+        **limits: float | str,
     ) -> None:
         self.root = root
         self.events: list[dict[str, Any]] = []

@@ -162,7 +162,14 @@ def job(config: Config, entry: Entry) -> Job:
     # not write where its successor does.
     attempt = work / str(attempt_number(entry))
     return Job(
-        entry.job_id, entry.name, attempt, contents[0] if contents else None, styles, entry.params
+        entry.job_id,
+        entry.name,
+        attempt,
+        contents[0] if contents else None,
+        styles,
+        entry.params,
+        work / "checkpoint",
+        config.checkpoint_seconds,
     )
 
 
