@@ -10,7 +10,8 @@ For every pair of files (default: the pair that comes with nstd):
 * preset `fast` against the plain eager loop (see `plain_loop.py`) from the content, at one scale,
   Adam at .02: how long until it has the objective that the plain loop ends with.
 
-The long run takes minutes; its picture is kept in the folder that `--cache` names.
+The long run takes minutes to an hour; with `--cache` its picture is kept in a folder, and a run
+that was cut off goes on from its checkpoint there, though its seconds then are the last part's.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,7 @@ from common import Finding
 from plain_loop import PlainLoop
 
 from nstd import api
+from nstd.engine.checkpoint import Checkpoint
 from nstd.engine.descent import Schedule, State
 from nstd.engine.objective import Weights
 from nstd.engine.plan import Plan
@@ -78,10 +81,15 @@ def evaluator(engine: Engine, wanted: StyleRequest) -> Callable[[Any], float]:
     return lambda image: float(plan.descent.loss(image, targets, weights)[0])
 
 
-def paint(engine: Engine, wanted: StyleRequest, evaluate: Callable[[Any], float]) -> Painted:
+def paint(
+    engine: Engine,
+    wanted: StyleRequest,
+    evaluate: Callable[[Any], float],
+    saving: Checkpoint | None = None,
+) -> Painted:
     """Run a transfer."""
     started = time.perf_counter()
-    result = engine.transfer(wanted).result()
+    result = engine.transfer(wanted, saving).result()
     return Painted(
         result.image,
         evaluate(tf.constant(result.image[None])),
@@ -111,15 +119,18 @@ def reference(
     # In float32, so that it is the best that the objective's own gradient leads to.
     exact = StyleParams(preset="quality", precision="float32")
     long = dataclasses.replace(wanted, params=common.follow(recipe, exact))
-    kept = None if cache is None else cache / f"reference-{_digest(engine, long, recipe)}.npz"
-    if kept is not None and kept.exists():
+    if cache is None:
+        return paint(engine, long, evaluate)
+    folder = cache / f"reference-{_digest(engine, long, recipe)}"
+    kept = folder.with_suffix(".npz")
+    if kept.exists():
         with np.load(kept) as file:
             return Painted(**{name: file[name][()] for name in file})
-    painted = paint(engine, long, evaluate)
-    if kept is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        arrays: dict[str, Any] = {name: getattr(painted, name) for name in Painted.__slots__}
-        np.savez(kept, **arrays)
+    folder.mkdir(parents=True, exist_ok=True)
+    painted = paint(engine, long, evaluate, Checkpoint(folder))
+    arrays: dict[str, Any] = {name: getattr(painted, name) for name in Painted.__slots__}
+    np.savez(kept, **arrays)
+    shutil.rmtree(folder)
     return painted
 
 

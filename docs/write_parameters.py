@@ -49,7 +49,9 @@ def values(field: FieldInfo) -> str:
     if bool in kinds:
         return "`true`, `false`"
     if choices:
-        return ", ".join(f"`{choice}`" for choice in choices) + (", pixels" if int in kinds else "")
+        others = {int: ", pixels", str: ", file name"}
+        more = "".join(words for kind, words in others.items() if kind in kinds)
+        return ", ".join(f"`{choice}`" for choice in choices) + more
     if dict in kinds or any(getattr(part, "__origin__", None) is dict for part in kinds):
         return "mapping"
     bounds = [

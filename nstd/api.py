@@ -30,7 +30,12 @@ _CHANNELS = 3
 
 
 def stylize(
-    content: Source | None, style: Source | Sequence[Source], params: StyleParams | None = None
+    content: Source | None,
+    style: Source | Sequence[Source],
+    params: StyleParams | None = None,
+    *,
+    init: Source | None = None,
+    using: Engine | None = None,
 ) -> StyleResult:
     """Paint `content` in the manner of `style`.
 
@@ -38,6 +43,9 @@ def stylize(
         content: a file, or float32 RGB [H, W, 3] in [0, 1]; None makes a texture of the style.
         style: likewise, or several that blend in equal shares.
         params: default: the default preset at the content's size, up to 1024 pixels.
+        init: a picture to start from, in place of what `params.init` says; stretched to the
+            result's size.
+        using: see `engine`; default: one with the default settings.
 
     Returns:
         The result; its `image` is float32 RGB [H, W, 3] in [0, 1].
@@ -48,7 +56,7 @@ def stylize(
         WeightsError: the network's weights can't be had.
         NonFiniteLossError: the optimisation diverged.
     """
-    return start(content, style, params).result()
+    return start(content, style, params, init=init, using=using).result()
 
 
 def start(
@@ -56,6 +64,8 @@ def start(
     style: Source | Sequence[Source],
     params: StyleParams | None = None,
     *,
+    init: Source | None = None,
+    using: Engine | None = None,
     saving: Checkpoint | None = None,
 ) -> Transfer:
     """As `stylize`, but returns the transfer to iterate over, one `Iterate` at a time.
@@ -73,19 +83,30 @@ def start(
     width, height = resampling.fit(width, height, params.long_side(max(height, width)))
     if content is not None and pixels.shape[:2] != (height, width):
         pixels = resampling.resize(pixels, (height, width))
+    begin = params.init_file if init is None else init
     request = StyleRequest(
         None if content is None else pixels,
         tuple(StyleImage(rgb) for rgb in pictures),
         params,
         texture_shape=(height, width),
+        start=None if begin is None else _pixels(begin, "init"),
     )
-    return engine().transfer(request, saving)
+    return (using or engine()).transfer(request, saving)
 
 
 @functools.cache
-def engine(precision: Precision = "auto", threads: int = 0) -> Engine:
-    """This process's engine, built on first use; fetches the weights if they aren't cached."""
-    return build(weights.resolve(None), precision, threads)
+def engine(
+    precision: Precision = "auto", threads: int = 0, *, deterministic: bool = False
+) -> Engine:
+    """This process's engine, built on first use; fetches the weights if they aren't cached.
+
+    Args:
+        precision: of the convolutions.
+        threads: for a CPU; 0 takes every core.
+        deterministic: the same request gives the same bytes each time; for the whole process,
+            so ask for it first, and hand the engine over with `using`.
+    """
+    return build(weights.resolve(None), precision, threads, deterministic=deterministic)
 
 
 def _pixels(source: Source, role: str) -> Float32Image:

@@ -83,6 +83,9 @@ def stylize(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Any parameter; may be repeated."),
     ] = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="Give the same bytes each time.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
     """Paint CONTENT in the manner of STYLE, in this process."""
@@ -94,7 +97,7 @@ def stylize(
     values |= {} if preset is None else {"preset": preset}
     values |= {} if size is None else _settings([f"size={size}"])
     picture = None if str(content) == "none" else content
-    facts = single.stylize(picture, styles, output, values)
+    facts = single.stylize(picture, styles, output, values, deterministic=deterministic)
     if as_json:
         import json  # noqa: PLC0415
 

@@ -112,6 +112,7 @@ class Config(_Section):
     device: Annotated[str | list[str], BeforeValidator(_as_device)] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int = Field(default=0, ge=0)
+    deterministic: bool = False
     checkpoint_seconds: float = Field(default=60.0, ge=0)
     styles: list[FolderPath] = []
     ignore: list[str] = []

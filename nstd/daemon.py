@@ -403,7 +403,13 @@ class Daemon:
 
 def _of_workers(config: Config) -> tuple[object, ...]:
     """What a worker is started with; the limits that concern it are looked up anew each time."""
-    return (config.weights, config.precision, config.threads, config.limits)
+    return (
+        config.weights,
+        config.precision,
+        config.threads,
+        config.deterministic,
+        config.limits,
+    )
 
 
 def _worker_options(
@@ -419,6 +425,7 @@ def _worker_options(
         weights,
         config.precision,
         threads,
+        config.deterministic,
         ImageLimits(limits.image_bytes, limits.image_pixels, limits.image_frames),
         layout.worker_log(config, pin.name),
     )

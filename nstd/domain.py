@@ -50,7 +50,8 @@ class Candidate:
         path: of the sidecar, relative to the inbox.
         identity: of the version that was read.
         sidecar: what it says; None if that can't be understood.
-        sources: the images, the content first, the styles in the sidecar's order.
+        sources: the images, the content first, the styles in the sidecar's order, then the one
+            that `init` names.
     """
 
     path: Path
@@ -74,6 +75,7 @@ class Job:
 
     Attributes:
         work: a folder of this attempt's own, where the worker leaves the encoded result.
+        start: the image that `params.init` names, if it names one.
         checkpoint: a folder that all attempts share; None: nothing is saved on the way.
         checkpoint_seconds: between two checkpoints.
     """
@@ -84,6 +86,7 @@ class Job:
     content: WeightedFile | None
     styles: tuple[WeightedFile, ...]
     params: StyleParams
+    start: WeightedFile | None = None
     checkpoint: Path | None = None
     checkpoint_seconds: float = 60.0
 
@@ -108,6 +111,8 @@ class StyleRequest:
         content: None for a texture of `texture_shape`, made from the styles alone.
         name: the content's, for messages.
         texture_shape: (height, width).
+        start: what to start from instead of what `params.init` says, float32 RGB [H', W', 3] in
+            [0, 1]; stretched to the result's size.
     """
 
     content: Float32Image | None
@@ -115,6 +120,7 @@ class StyleRequest:
     params: StyleParams
     name: str = "the content image"
     texture_shape: tuple[int, int] | None = None
+    start: Float32Image | None = None
 
     @property
     def shape(self) -> tuple[int, int]:

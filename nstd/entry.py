@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nstd.domain import Failure, FileIdentity, Rendered
     from nstd.params import StyleParams
 
-Role = Literal["content", "style"]
+Role = Literal["content", "style", "init"]
 
 
 class State(StrEnum):

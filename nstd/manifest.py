@@ -39,6 +39,7 @@ def manifest(entry: Entry, seconds: Mapping[str, float]) -> dict[str, Any]:
     assert target is not None  # noqa: S101 - likewise
     contents = [_input(one) for one in entry.inputs if one.source.role == "content"]
     styles = [one for one in entry.inputs if one.source.role == "style"]
+    starts = [_input(one) for one in entry.inputs if one.source.role == "init"]
     duplicate = {"duplicate_of": entry.duplicate_of} if entry.duplicate_of else {}
     return {
         "manifest_version": MANIFEST_VERSION,
@@ -48,6 +49,7 @@ def manifest(entry: Entry, seconds: Mapping[str, float]) -> dict[str, Any]:
         **duplicate,
         "content": contents[0] if contents else None,
         "styles": [{**_input(one), "weight": one.source.weight} for one in styles],
+        "init": starts[0] if starts else None,
         **rendered.facts,
         "seconds": _stages(rendered, seconds),
         "output": {

@@ -45,9 +45,14 @@ def is_cancel(name: str) -> bool:
     return name.lower().endswith(CANCEL_SUFFIX)
 
 
+def is_image(name: str) -> bool:
+    """Whether a name is that of a picture in a format that nstd reads."""
+    return name.lower().endswith(IMAGE_SUFFIXES)
+
+
 def is_input(name: str) -> bool:
     """Whether a name is one that a job could be made of."""
-    return is_sidecar(name) or name.lower().endswith(IMAGE_SUFFIXES)
+    return is_sidecar(name) or is_image(name)
 
 
 def image_names(stem: str) -> list[str]:

@@ -9,12 +9,23 @@ this class.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 
+from nstd import names
 from nstd.errors import ParamsError
-from nstd.recipes import PRESETS, Keep, Layers, Pooling, PreserveColor, Preset, Recipe, normalised
+from nstd.recipes import (
+    PRESETS,
+    Init,
+    Keep,
+    Layers,
+    Pooling,
+    PreserveColor,
+    Preset,
+    Recipe,
+    normalised,
+)
 from nstd.recipes import StyleLossName as StyleLossName  # noqa: PLC0414 - part of this module
 from nstd.validation import problems, suggestion, summarise
 
@@ -25,6 +36,7 @@ OutputFormat = Literal["png", "jpeg", "webp", "tiff"]
 
 DEFAULT_LONG_SIDE = 1024
 _SIDES = (16, 32768)
+_INITS = ("adain", "content", "random", "style_stats")
 LAYERS: tuple[str, ...] = tuple(
     f"block{block}_conv{index}"
     for block, convolutions in enumerate((2, 2, 4, 4, 4), start=1)
@@ -56,9 +68,25 @@ def _size(value: Any) -> int | Literal["original"] | None:  # noqa: ANN401 - wha
     return value
 
 
+def _init(value: Any) -> str | None:  # noqa: ANN401 - whatever stood there
+    """A kind of start, or the name of an image file; one message instead of one for each."""
+    if value is None or value in _INITS:
+        return value  # type: ignore[no-any-return] # it is one of the two
+    if not isinstance(value, str) or not names.is_image(value):
+        raise ValueError(
+            f"should be one of {', '.join(_INITS)}, or an image file that ends in "
+            f"{', '.join(names.IMAGE_SUFFIXES)}"
+        )
+    return value
+
+
 Size = Annotated[
     int | Literal["original"] | None,
     PlainValidator(_size, json_schema_input_type=int | Literal["original"] | None),
+]
+Start = Annotated[
+    Literal["adain", "content", "random", "style_stats"] | str | None,  # noqa: PYI051 - for the page
+    PlainValidator(_init, json_schema_input_type=str | None),
 ]
 LayerWeights = Annotated[
     dict[str, Annotated[float, Field(ge=0, le=1e6)]],
@@ -102,8 +130,11 @@ class StyleParams(BaseModel):
         le=1,
         description="Adam's step in units of the [0, 1] pixel range. Default: the preset's.",
     )
-    init: Literal["adain", "content", "random"] | None = Field(
-        default=None, description="What the result starts as. Default: the preset's."
+    init: Start = Field(
+        default=None,
+        description="What the result starts as: the AdaIN draft, the content, noise, noise in the "
+        "style's colours, or an image file (in a sidecar, beside it), stretched to the result's "
+        "size. A draft has no start but itself. Default: the preset's.",
     )
     content_weight: float = Field(default=1.0, ge=0, le=1e6, description="Times the preset's.")
     style_weight: float = Field(default=1.0, ge=0, le=1e6, description="Times the preset's.")
@@ -183,7 +214,7 @@ class StyleParams(BaseModel):
         "Default: none.",
     )
     seed: int = Field(
-        default=0, ge=0, le=2**31 - 1, description="Of the random start; the rest uses no chance."
+        default=0, ge=0, le=2**31 - 1, description="Of a start in noise; the rest uses no chance."
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
@@ -229,7 +260,7 @@ class StyleParams(BaseModel):
         base = PRESETS[self.preset]
         recipe = dataclasses.replace(
             base,
-            init=self.init or base.init,
+            init=self._start(base),
             content_layers=_layers(self.content_layers, base.content_layers),
             style_layers=_layers(self.style_layers, base.style_layers),
             style_loss=self.style_loss or base.style_loss,
@@ -250,6 +281,18 @@ class StyleParams(BaseModel):
             return recipe
         # A draft has no stages, so iterations don't turn it into another preset.
         return recipe.with_final_iterations(self.iterations, long_side)
+
+    @property
+    def init_file(self) -> str | None:
+        """The image file that `init` names, if it names one."""
+        return None if self.init in (None, *_INITS) else self.init
+
+    def _start(self, base: Recipe) -> Init:
+        if not base.schedule:
+            return base.init  # a draft's start is its result
+        if self.init_file:
+            return "image"
+        return cast("Init", self.init or base.init)
 
     def long_side(self, content: int) -> int:
         """The result's long side for a content image with this one, both in pixels."""

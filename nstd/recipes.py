@@ -17,6 +17,7 @@ Padding = Literal["zeros", "replicate"]
 Pooling = Literal["max", "average"]
 Keep = Literal["best", "average", "last", "lower"]
 PreserveColor = Literal["none", "luminance", "match"]
+Init = Literal["adain", "content", "random", "style_stats", "image"]
 Layers = tuple[tuple[str, float], ...]
 
 
@@ -33,7 +34,9 @@ class Recipe:
     """Everything that defines an optimisation.
 
     Attributes:
-        init: what the generated image starts as.
+        init: what the generated image starts as: the AdaIN draft (as a warm start, in the style's
+            colours), the content, uniform noise, noise with the style's colours, or an image of
+            the user's.
         content_layers: (layer, weight) of the content loss.
         style_layers: (layer, weight) of the style loss.
         content_loss: `mean_squared` is the paper's; `scaled_squared` is sum(d^2) / sum|d|, whose
@@ -59,7 +62,7 @@ class Recipe:
             content's colours (Gatys et al. 2016, "Preserving color in neural style transfer").
     """
 
-    init: str
+    init: Init
     content_layers: Layers
     style_layers: Layers
     content_loss: ContentLoss
@@ -139,7 +142,7 @@ _FAST = Recipe(
     tv_weight=2.0,
     padding="replicate",
     pooling="max",
-    schedule=(60,),
+    schedule=(100,),
     min_scale=None,
     learning_rate=0.04,
     final_rate=0.1,

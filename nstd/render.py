@@ -139,6 +139,7 @@ class Rendering:
             job.params,
             sized.name,
             (height, width),
+            self._load(job.start, side).rgb if job.start else None,
         )
 
     def _load(self, file: WeightedFile, side: int) -> Picture:
@@ -163,6 +164,7 @@ class Rendering:
             "recipe": dict(result.recipe),
             "device": result.device,
             "precision": result.precision,
+            "deterministic": device.deterministic,
             "network": {"id": weights.network_id, "sha256": weights.sha256},
             "versions": {"nstd": nstd.__version__, "tensorflow": device.tensorflow},
             "iterations": ran,

@@ -102,6 +102,11 @@ class Sidecar:
     priority: int
     params: StyleParams
 
+    @property
+    def start(self) -> str | None:
+        """Name of the image to start from, relative to the sidecar's folder, if there is one."""
+        return self.params.init_file
+
 
 def parse(data: bytes, *, file: str, defaults: Mapping[str, Any] | None = None) -> Sidecar:
     """Read a sidecar.
@@ -122,6 +127,11 @@ def parse(data: bytes, *, file: str, defaults: Mapping[str, Any] | None = None) 
     rest = {key: value for key, value in values.items() if key not in _Head.model_fields}
     head = _validated(_Head, own, found)
     params = _validated(StyleParams, {**(defaults or {}), **rest}, found)
+    if params is not None and params.init_file is not None:
+        try:
+            _below(params.init_file)
+        except ValueError as error:
+            found.append(("init", f"{error}, not {params.init_file!r}"))
     if head is None or params is None or found:
         what, key = summarise(found)
         raise SidecarError(what, file=file, key=key, remedy=REMEDY)

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 def stylize(
-    content: Path | None, styles: Sequence[Path], output: Path, values: Mapping[str, Any]
+    content: Path | None,
+    styles: Sequence[Path],
+    output: Path,
+    values: Mapping[str, Any],
+    *,
+    deterministic: bool = False,
 ) -> dict[str, Any]:
     """Paint one picture; the output appears complete, or not at all.
 
@@ -28,6 +33,7 @@ def stylize(
         styles: the style images; they blend in equal shares.
         output: replaced if it exists; its suffix gives the format.
         values: parameters.
+        deterministic: the same pictures and parameters give the same bytes.
 
     Returns:
         What was done, as plain JSON values.
@@ -56,10 +62,14 @@ def stylize(
             WeightedFile(content, str(content), 1.0) if content else None,
             tuple(WeightedFile(style, str(style), 1.0) for style in styles),
             params,
+            WeightedFile(Path(params.init_file), params.init_file, 1.0)
+            if params.init_file
+            else None,
         )
         with progress.IterationBar() as bar:
             bar.say("loading the network")
-            rendering = Rendering(job, api.engine(), images.ImageLimits())
+            engine = api.engine(deterministic=deterministic)
+            rendering = Rendering(job, engine, images.ImageLimits())
             bar.say(f"drafting; about {rendering.estimate}")
             for iterate in rendering:
                 bar.show(

@@ -13,7 +13,7 @@ import os
 import signal
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from nstd.domain import Failure, Rendered, internal_failure
 from nstd.engine.build import build
@@ -30,7 +30,15 @@ if TYPE_CHECKING:
     from nstd.engine.engine import Engine
     from nstd.images import ImageLimits
 
-    Build: TypeAlias = Callable[[Path, Precision, int], Engine]
+    class Build(Protocol):
+        """As `nstd.engine.build.build`."""
+
+        def __call__(
+            self, weights_file: Path, precision: Precision, threads: int, *, deterministic: bool
+        ) -> Engine:
+            """The engine."""
+            ...
+
 
 _PROGRESS_SECONDS = 0.25
 _LEAVE_SECONDS = 0.5
@@ -46,6 +54,7 @@ class Options:
     weights: Path
     precision: Precision
     threads: int
+    deterministic: bool
     limits: ImageLimits
     log: Path
 
@@ -192,7 +201,12 @@ def serve(connection: Connection, options: Options, build: Build = build) -> Non
     os.environ.update(options.pin.environment)
     started = time.perf_counter()
     try:
-        engine = build(options.weights, options.precision, options.threads)
+        engine = build(
+            options.weights,
+            options.precision,
+            options.threads,
+            deterministic=options.deterministic,
+        )
         _check_device(engine.device.name, options.pin)
     except NstdError as error:
         connection.send(Unable(Failure.of(error)))

@@ -10,7 +10,7 @@ from conftest import picture, save_picture
 
 import nstd
 from nstd import api
-from nstd.errors import ImageError
+from nstd.errors import ImageError, ImageTooSmallError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +56,18 @@ def test_a_transfer_can_be_followed() -> None:
     assert len(transfer.result().trace) == 3
 
 
+def test_a_picture_to_start_from(tmp_path: Path) -> None:
+    """As an array, as a file, or as a parameter that names the file."""
+    path = save_picture(tmp_path / "i.png", 48, 32, seed=5)
+    params = nstd.StyleParams(preset="classic", iterations=1)
+    named = nstd.StyleParams(preset="classic", iterations=1, init=str(path))
+    pair = picture(48, 32), picture(32, 32, 1)
+    by_path = nstd.stylize(*pair, params, init=path).image
+    assert np.array_equal(nstd.stylize(*pair, named).image, by_path)
+    assert np.array_equal(nstd.stylize(*pair, params, init=by_path).image, by_path)
+    assert np.allclose(by_path, picture(48, 32, 5), atol=1 / 255)
+
+
 @pytest.mark.parametrize(
     "wrong", [np.zeros((4, 4)), np.zeros((4, 4, 4)), np.full((20, 20, 3), np.nan)]
 )
@@ -63,6 +75,18 @@ def test_arrays_that_are_no_pictures_are_refused(wrong: np.ndarray) -> None:
     """The message says which one and what is expected."""
     with pytest.raises(ImageError, match=r"the style array.*\[H, W, 3\]"):
         nstd.stylize(picture(32, 32), wrong, DRAFT)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (20_000, 10)])
+def test_files_of_extreme_shapes_are_refused_clearly(
+    tmp_path: Path, width: int, height: int
+) -> None:
+    """As content or as style: which picture, what it is, and what is needed."""
+    extreme = save_picture(tmp_path / "x.png", width, height)
+    good = picture(64, 64)
+    for pair, who in (((extreme, good), "the content image"), ((good, extreme), "the style image")):
+        with pytest.raises(ImageTooSmallError, match=f"{who}: size: is .*needs 16 on the short"):
+            nstd.stylize(*pair, nstd.StyleParams(preset="fast"))
 
 
 def test_unknown_names_are_attribute_errors() -> None:

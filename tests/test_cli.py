@@ -62,6 +62,35 @@ def test_stylize_writes_the_picture(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"c.jpg", "s.png", "out.jpg"}
 
 
+def test_the_same_picture_twice_is_the_same_to_the_byte(tmp_path: Path) -> None:
+    """Two processes, one seed, every kind of operation: noise, scales, transport, an average."""
+    content, style = save_picture(tmp_path / "c.png", 96, 80), save_picture(tmp_path / "s.png")
+    hashes = []
+    for index in (1, 2):
+        done = run(
+            "stylize", content, style, "-o", tmp_path / f"{index}.png", "--deterministic",
+            "--set", "init=random", "--set", "seed=7", "--set", "iterations=20",
+            "--set", "min_scale=48", "--set", "depth=16", "--json",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        facts = json.loads(done.stdout)
+        assert facts["deterministic"]
+        hashes.append(facts["output"]["sha256"])
+    assert hashes[0] == hashes[1]
+
+
+def test_stylize_starts_from_a_picture(tmp_path: Path) -> None:
+    """`init` is a path; before the first update the result is that picture."""
+    content, start = save_picture(tmp_path / "c.png"), save_picture(tmp_path / "i.png", seed=4)
+    out = tmp_path / "o.png"
+    done = run(
+        "stylize", content, content, "-o", out, "--preset", "classic",
+        "--set", f"init={start}", "--set", "iterations=1",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert np.array_equal(np.asarray(Image.open(out)), np.asarray(Image.open(start)))
+
+
 def test_stylize_tells_what_it_did_as_json(tmp_path: Path) -> None:
     """Several styles blend; the facts are those of a manifest."""
     content = save_picture(tmp_path / "c.jpg")

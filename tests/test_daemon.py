@@ -372,6 +372,20 @@ def test_a_texture_is_painted_without_content(daemon: DaemonProcess, inbox: Path
     assert manifest["output"]["width"] == 64
 
 
+def test_a_painting_starts_from_a_sketch(daemon: DaemonProcess, inbox: Path) -> None:
+    """`init` names an image beside the sidecar: before the first update, that is the picture."""
+    for name, seed in (("house.png", 0), ("house.style.png", 1), ("sketch.png", 4)):
+        save_picture(inbox / name, seed=seed)
+    (inbox / "house.yaml").write_text("init: sketch.png\npreset: classic\niterations: 1\n")
+    daemon.wait_for("job.done", name="house")
+    outbox, done = daemon.root / "outbox", daemon.root / "done"
+    with Image.open(outbox / "house.png") as painted, Image.open(done / "sketch.png") as sketch:
+        assert np.array_equal(np.asarray(painted), np.asarray(sketch))
+    manifest = json.loads((outbox / "house.json").read_text())
+    assert manifest["init"]["name"] == "sketch.png"
+    assert manifest["parameters"]["init"] == "sketch.png"
+
+
 def test_deep_pictures_and_their_metadata(daemon: DaemonProcess, inbox: Path) -> None:
     """Sixteen bits when asked for, and the content's EXIF but for its orientation."""
     drop(inbox, "deep", "depth: 16\nkeep_metadata: true\n")

@@ -79,8 +79,15 @@ def worker() -> ListeningWorker:
 @pytest.fixture
 def dispatcher(desk: Desk, worker: ListeningWorker) -> Dispatcher:
     """Lend a dispatcher with that worker."""
-    log = desk.config.root / "log"
-    options = Options(Pin("cpu", ()), Path("none"), "float32", 0, ImageLimits(), log)
+    options = Options(
+        pin=Pin("cpu", ()),
+        weights=Path("none"),
+        precision="float32",
+        threads=0,
+        deterministic=False,
+        limits=ImageLimits(),
+        log=desk.config.root / "log",
+    )
     station = Station(
         options, lambda *_: None, stall_seconds=99, begin_seconds=99, job_seconds=None, tries=2
     )

@@ -62,6 +62,15 @@ def test_long_side(size: int | None, *, upscale: bool, content: int, expected: i
         ({"style_weight": float("nan")}, "style_weight", "finite number, not nan"),
         ({"learning_rate": float("inf")}, "learning_rate", "finite number, not inf"),
         ({"preset": "fastest"}, "preset", "'quality' or 'classic', not 'fastest'"),
+        ({"init": "sketch"}, "init", "or an image file that ends in .jpg"),
+        ({"init": 3}, "init", "one of adain, content, random, style_stats, or an image file"),
+        ({"style_layers": {"block9_conv1": 1}}, "style_layers", "unknown layer 'block9_conv1'"),
+        ({"style_layers": {"block3_conv1": -1}}, "style_layers.block3_conv1", "equal to 0, not -1"),
+        ({"content_layers": {"block3_conv1": float("nan")}}, "content_layers.block3_conv1", "nan"),
+        ({"content_layers": {"block4_conv2": 0}}, "content_layers", "one weight at least"),
+        ({"style_layers": {}}, "style_layers", "at least 1"),
+        ({"content_weight": float("inf")}, "content_weight", "finite number, not inf"),
+        ({"time_limit": 0}, "time_limit", "greater than 0, not 0"),
         ({"size": True}, "size", "whole number of pixels, or `original`, not True"),
     ],
 )
@@ -72,6 +81,21 @@ def test_wrong_values_are_named(values: dict[str, Any], key: str, clause: str) -
     assert caught.value.key == key
     assert clause in str(caught.value)
     assert str(caught.value).startswith("a.yaml: ")
+
+
+@pytest.mark.parametrize("init", ["adain", "content", "random", "style_stats"])
+def test_kinds_of_starts_are_no_files(init: str) -> None:
+    """Each is the recipe's start as it stands."""
+    params = StyleParams(init=init)
+    assert params.init_file is None
+    assert params.recipe().init == init
+
+
+def test_a_start_may_be_a_file() -> None:
+    """Its name is kept for whoever can open it; a draft has no start but itself."""
+    assert StyleParams(init="sketch.PNG").init_file == "sketch.PNG"
+    assert StyleParams(init="sketch.png").recipe().init == "image"
+    assert StyleParams(init="sketch.png", preset="draft").recipe().init == "adain"
 
 
 def test_all_problems_are_reported_at_once() -> None:

@@ -46,6 +46,18 @@ def test_an_output_with_a_suffix_loses_it() -> None:
     assert parse("output: v1.2").output == "v1.2"
 
 
+def test_a_start_may_be_an_image_beside_it() -> None:
+    """`init` names a kind of start, or a file."""
+    assert parse("init: random").start is None
+    assert parse("init: parts/sketch.png").start == "parts/sketch.png"
+
+
+def test_a_start_from_the_defaults_stays_within_the_folder_too() -> None:
+    """Wherever it was named, it is looked for beside the sidecar."""
+    with pytest.raises(SidecarError, match="init: must stay within"):
+        sidecar.parse(b"size: 99", file="a.yaml", defaults={"init": "/etc/x.png"})
+
+
 def test_a_texture_has_no_content() -> None:
     """`content: none` is not the name of a file."""
     assert parse("content: none").content == sidecar.TEXTURE
@@ -71,6 +83,9 @@ def test_defaults_fill_in_what_the_sidecar_leaves_out() -> None:
         ('content: "a\\0.jpg"', "content", "must be a file name"),
         ("content: ''", "content", "must be a file name"),
         ("content: 7", "content", "valid string, not 7"),
+        ("init: /etc/x.png", "init", "must stay within the sidecar's folder, not '/etc/x.png'"),
+        ("init: ../x.png", "init", "must stay within the sidecar's folder"),
+        ("init: .x.png", "init", "hidden or temporary"),
         ("output: a/b", "output", "plain name"),
         ("output: .a", "output", "plain name"),
         ("output: ' '", "output", "plain name"),

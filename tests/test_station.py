@@ -37,7 +37,15 @@ def dying(lives: Path, connection: Connection, options: worker.Options) -> None:
 
 def options(folder: Path, pin: Pin = CPU) -> worker.Options:
     """Start a worker with nothing but a log."""
-    return worker.Options(pin, folder / "none", "auto", 0, ImageLimits(), folder / "worker.log")
+    return worker.Options(
+        pin=pin,
+        weights=folder / "none",
+        precision="auto",
+        threads=0,
+        deterministic=False,
+        limits=ImageLimits(),
+        log=folder / "worker.log",
+    )
 
 
 def make_station(folder: Path, lives: int, tries: int = 3) -> Station:

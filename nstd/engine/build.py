@@ -18,13 +18,20 @@ if TYPE_CHECKING:
     from nstd.engine.engine import Engine
 
 
-def build(weights_file: Path, precision: Precision = "auto", threads: int = 0) -> Engine:
+def build(
+    weights_file: Path,
+    precision: Precision = "auto",
+    threads: int = 0,
+    *,
+    deterministic: bool = False,
+) -> Engine:
     """The engine, on this process's device.
 
     Args:
         weights_file: converted, as `weights.resolve` returns it.
         precision: of the convolutions; `auto` takes bfloat16 where the hardware multiplies it.
         threads: for a CPU; 0 takes every core.
+        deterministic: the same request gives the same bytes; see `device.set_up`.
 
     Raises:
         WeightsError: the file is missing or not what it should be.
@@ -34,7 +41,8 @@ def build(weights_file: Path, precision: Precision = "auto", threads: int = 0) -
         # Deferred: importing TensorFlow takes seconds, and greets.
         from nstd.engine import device, engine  # noqa: PLC0415
 
-        return engine.Engine(loaded, device.set_up(precision, threads))
+        found = device.set_up(precision, threads, deterministic=deterministic)
+        return engine.Engine(loaded, found)
 
 
 @contextlib.contextmanager

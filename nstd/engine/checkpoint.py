@@ -46,9 +46,9 @@ def fingerprint(request: StyleRequest, network: str) -> str:
     settings = request.params.model_dump_json()
     weights = [style.weight for style in request.styles]
     digest.update(json.dumps([settings, network, weights, request.shape]).encode())
-    for image in (request.content, *(style.rgb for style in request.styles)):
+    for image in (request.content, request.start, *(style.rgb for style in request.styles)):
+        digest.update(repr(None if image is None else image.shape).encode())
         if image is not None:
-            digest.update(repr(image.shape).encode())
             digest.update(np.ascontiguousarray(image).tobytes())
     return digest.hexdigest()
 

@@ -22,11 +22,13 @@ class Device:
         name: what the manifest calls it, such as `cpu (AMD EPYC)` or `gpu:0 (NVIDIA H100)`.
         convolutions: the type that convolutions run in; losses, Gram matrices, the image and
             the optimiser's state are float32 on every device.
+        deterministic: whether the same request gives the same bytes each time.
         tensorflow: its version.
     """
 
     name: str
     convolutions: tf.DType
+    deterministic: bool = False
     tensorflow: str = str(tf.__version__)
 
     @property
@@ -35,13 +37,19 @@ class Device:
         return str(self.convolutions.name)
 
 
-def set_up(precision: Precision = "auto", threads: int = 0) -> Device:
+def set_up(
+    precision: Precision = "auto", threads: int = 0, *, deterministic: bool = False
+) -> Device:
     """Prepare the process's only device; call before any other use of TensorFlow.
 
     Args:
         precision: of the convolutions; `auto` takes bfloat16 where the hardware multiplies it.
         threads: for a CPU; 0 lets TensorFlow take every core.
+        deterministic: use only operations that give the same bytes each time, on the same device
+            with the same versions and threads. Holds for the process: TensorFlow can't undo it.
     """
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)  # noqa: FBT003 - TensorFlow's signature
@@ -55,7 +63,8 @@ def set_up(precision: Precision = "auto", threads: int = 0) -> Device:
         capable = cpu_multiplies_bfloat16()
         name = f"cpu ({_cpu()[1]})"
     fast = tf.bfloat16 if capable else tf.float32
-    return Device(name, fast if precision == "auto" else tf.as_dtype(precision))
+    convolutions = fast if precision == "auto" else tf.as_dtype(precision)
+    return Device(name, convolutions, deterministic)
 
 
 def cpu_multiplies_bfloat16() -> bool:

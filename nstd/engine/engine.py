@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import tensorflow as tf
 
 from nstd.engine.adain import Draft
 from nstd.engine.descent import Descent
+from nstd.engine.pace import Pace
 from nstd.engine.transfer import Transfer
 from nstd.engine.vgg import FeatureExtractor
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from nstd.engine.weights import Weights
 
 _CACHED_BYTES = 256 * 2**20
-_MATRIX = 1536
 
 
 class Network:
-    """Extractor, draft and compiled loops with convolutions in one type."""
+    """Extractor, draft and compiled loops with convolutions in one type, and their pace."""
 
     def __init__(self, weights: Weights, dtype: tf.DType) -> None:
         self.extractor = FeatureExtractor(weights, dtype)
         self.draft = Draft(self.extractor, weights, dtype)
         self.dtype = dtype
+        self.pace = Pace(dtype)
         self._descents: dict[Structure, Descent] = {}
 
     @property
@@ -54,15 +54,11 @@ class Engine:
     Args:
         weights: see `nstd.engine.weights`.
         device: see `nstd.engine.device.set_up`.
-
-    Attributes:
-        speed: floating-point operations a second, as last measured.
     """
 
     def __init__(self, weights: Weights, device: Device) -> None:
         self.weights = weights
         self.device = device
-        self.speed = SpeedOfConvolutions(device.convolutions)
         self.styles = StyleCache(_CACHED_BYTES)
         self._networks: dict[tf.DType, Network] = {}
 
@@ -85,25 +81,6 @@ class Engine:
         if dtype not in self._networks:
             self._networks[dtype] = Network(self.weights, dtype)
         return self._networks[dtype]
-
-
-class SpeedOfConvolutions:
-    """Floating-point operations a second: a matrix product's at first, then the engine's own."""
-
-    def __init__(self, dtype: tf.DType) -> None:
-        self._dtype = dtype
-        self._measured: float | None = None
-
-    def __call__(self) -> float:
-        """Operations a second."""
-        if self._measured is None:
-            self._measured = 0.75 * _matrix_product_speed(self._dtype)
-        return self._measured
-
-    def learn(self, operations: float, seconds: float) -> None:
-        """Take a measurement of real iterations into account."""
-        found = operations / seconds
-        self._measured = found if self._measured is None else (self._measured + found) / 2
 
 
 class StyleCache:
@@ -131,14 +108,3 @@ class StyleCache:
 
 def _bytes(value: Any) -> int:  # noqa: ANN401 - any structure of tensors
     return sum(int(tf.size(part)) * part.dtype.size for part in tf.nest.flatten(value))
-
-
-def _matrix_product_speed(dtype: tf.DType) -> float:
-    """Operations a second of a matrix product; takes some hundredths of a second."""
-    matrix = tf.cast(tf.random.stateless_normal([_MATRIX, _MATRIX], seed=[1, 2]), dtype)
-    best = float("inf")
-    for _ in range(3):
-        started = time.perf_counter()
-        tf.reduce_sum(matrix @ matrix).numpy()
-        best = min(best, time.perf_counter() - started)
-    return float(2 * _MATRIX**3 / best)

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 from nstd.params import LAYERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable
+
+    from nstd.engine.objective import Structure
 
 _CHANNELS = (64, 128, 256, 512, 512)
-# TensorFlow, the network and its workspace; then multiples of what the layers hold. Fitted to
-# the peak memory of transfers of 256 to 2048 pixels on a CPU (benchmarks/memory.py).
-_BASE_BYTES = 0.9e9
-_LIVE_COPIES = {2: 2.5, 4: 1.9}  # by the bytes of a value; bfloat16 has float32 copies beside it
+# TensorFlow, the network and its workspace; then multiples of what the layers hold. By the bytes
+# of a value, for bfloat16 has float32 copies beside it. Fitted to the peak memory of transfers of
+# preset `fast` on CPUs (benchmarks/memory.py): float32 at 256 to 1024 pixels on one without
+# AVX-512, bfloat16 at 256 to 2048 on one that multiplies it.
+_BASE_BYTES = {2: 0.9e9, 4: 1.0e9}
+_LIVE_COPIES = {2: 2.5, 4: 3.2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,39 @@ class Estimate:
         minutes = self.seconds / 60
         time = f"{minutes:.0f} min" if minutes >= 2 else f"{self.seconds:.0f} s"  # noqa: PLR2004
         return f"{time}, {self.memory / 2**30:.1f} GiB"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be computed, in units that take a device about the same time each.
+
+    Attributes:
+        convolutions: floating-point operations.
+        roots: the sum of C^3 over the C x C matrices whose eigenvectors are computed, which is
+            what that and the products around it grow by.
+    """
+
+    convolutions: float
+    roots: float
+
+    @classmethod
+    def of(cls, structure: Structure, height: int, width: int) -> Work:
+        """One iteration at a size."""
+        roots = [
+            float(channels(layer) ** 3)
+            for layer in structure.style_layers
+            if structure.style_loss == "w2"
+        ]
+        return cls(operations(structure.layers, height, width), sum(roots))
+
+    def __mul__(self, times: float) -> Work:
+        """So many iterations."""
+        return Work(self.convolutions * times, self.roots * times)
+
+
+def channels(layer: str) -> int:
+    """Of a layer's activations."""
+    return _CHANNELS[_block(layer)]
 
 
 def operations(layers: Iterable[str], height: int, width: int) -> float:
@@ -49,35 +86,41 @@ def operations(layers: Iterable[str], height: int, width: int) -> float:
 def activation_bytes(layers: Iterable[str], height: int, width: int, size: int) -> float:
     """Bytes of all activations of one image, at `size` bytes a value."""
     return float(
-        sum(channels * positions for _, channels, positions in _walk(layers, height, width)) * size
+        sum(count * positions for _, count, positions in _walk(layers, height, width)) * size
     )
 
 
 def estimate(
-    layers: Sequence[str],
+    structure: Structure,
     stages: Iterable[tuple[int, int, int]],
     *,
-    speed: float,
+    seconds: Callable[[Work], float],
     value_bytes: int,
 ) -> Estimate:
     """What a transfer takes.
 
     Args:
-        layers: that its objective looks at.
+        structure: of its objective.
         stages: (height, width, iterations) of each scale.
-        speed: floating-point operations a second.
+        seconds: that the device takes for work.
         value_bytes: of an activation: 2 in bfloat16, 4 in float32.
     """
-    seconds, largest = 0.0, 0.0
+    total, largest = 0.0, 0.0
     for height, width, iterations in stages:
-        seconds += iterations * operations(layers, height, width) / speed
-        largest = max(largest, activation_bytes(layers, height, width, value_bytes))
-    return Estimate(seconds, _BASE_BYTES + _LIVE_COPIES[value_bytes] * largest)
+        total += seconds(Work.of(structure, height, width) * iterations)
+        held = activation_bytes(structure.layers, height, width, value_bytes)
+        largest = max(largest, held)
+    return Estimate(total, _BASE_BYTES[value_bytes] + _LIVE_COPIES[value_bytes] * largest)
 
 
 def _walk(layers: Iterable[str], height: int, width: int) -> Iterable[tuple[str, int, int]]:
     """(layer, channels, positions) down to the deepest of `layers`."""
     deepest = max(map(LAYERS.index, layers))
     for layer in LAYERS[: deepest + 1]:
-        block = int(layer[5]) - 1
-        yield layer, _CHANNELS[block], (height >> block) * (width >> block)
+        block = _block(layer)
+        yield layer, channels(layer), (height >> block) * (width >> block)
+
+
+def _block(layer: str) -> int:
+    """Counted from 0; each halves the size."""
+    return int(layer[len("block")]) - 1

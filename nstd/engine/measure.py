@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from nstd.engine.descent import Schedule, State
-from nstd.engine.estimate import estimate, operations
+from nstd.engine.estimate import operations
 from nstd.engine.objective import Weights
 from nstd.engine.plan import Plan
 
@@ -121,5 +121,7 @@ def job_seconds(engine: Engine, request: StyleRequest) -> float:
 def expected_seconds(engine: Engine, request: StyleRequest, speed: float) -> float:
     """Seconds that the estimate gives for a request at this many operations a second."""
     plan = Plan(engine, request)
-    stages = [(*plan.size(index), stage.iterations) for index, stage in enumerate(plan.stages)]
-    return estimate(plan.structure.layers, stages, speed=speed, value_bytes=2).seconds
+    return sum(
+        iterations * operations(plan.structure.layers, height, width) / speed
+        for height, width, iterations in plan.sizes
+    )

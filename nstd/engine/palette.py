@@ -56,16 +56,53 @@ def match_colors(style: Float32Image, content: Float32Image) -> Float32Image:
     Returns:
         [H, W, 3], clipped to [0, 1].
     """
-    (own_mean, own), (mean, wanted) = _statistics(style), _statistics(content)
-    transform = _power(wanted, 0.5) @ _power(own, -0.5)
-    matched = (style - own_mean) @ transform.T + mean
+    return with_colors(style, *color_moments(content))
+
+
+def with_colors(image: Float32Image, mean: np.ndarray, moment: np.ndarray) -> Float32Image:
+    """The image with these colours, by the same map as `match_colors`.
+
+    Args:
+        image: [H, W, 3] in [0, 1].
+        mean: of the colours, [3]; see `color_moments`.
+        moment: raw second moment, [3, 3].
+
+    Returns:
+        [H, W, 3], clipped to [0, 1].
+    """
+    own_mean, own = color_moments(image)
+    transform = _spread(mean, moment, 0.5) @ _spread(own_mean, own, -0.5)
+    matched = (image - own_mean) @ transform.T + mean
     return np.asarray(np.clip(matched, 0, 1), np.float32)
 
 
-def _statistics(image: Float32Image) -> tuple[np.ndarray, np.ndarray]:
-    """Mean [3] and covariance [3, 3] of the pixels, float64."""
+def noise_with_colors(
+    size: tuple[int, int], mean: np.ndarray, moment: np.ndarray, generator: np.random.Generator
+) -> Float32Image:
+    """Normal noise with these colours, every pixel by itself.
+
+    Args:
+        size: (height, width).
+        mean: of the colours, [3]; see `color_moments`.
+        moment: raw second moment, [3, 3].
+        generator: of the noise.
+
+    Returns:
+        [height, width, 3], clipped to [0, 1].
+    """
+    noise = generator.standard_normal((*size, 3)) @ _spread(mean, moment, 0.5) + mean
+    return np.asarray(np.clip(noise, 0, 1), np.float32)
+
+
+def color_moments(image: Float32Image) -> tuple[np.ndarray, np.ndarray]:
+    """Mean [3] and raw second moment [3, 3] of the pixels, float64: what blends linearly."""
     pixels = image.reshape(-1, 3).astype(np.float64)
-    return pixels.mean(0), np.cov(pixels.T, bias=True) + _EPSILON * np.eye(3)
+    return pixels.mean(0), pixels.T @ pixels / len(pixels)
+
+
+def _spread(mean: np.ndarray, moment: np.ndarray, exponent: float) -> np.ndarray:
+    """A power of the covariance [3, 3]."""
+    return _power(moment - np.outer(mean, mean) + _EPSILON * np.eye(3), exponent)
 
 
 def _power(matrix: np.ndarray, exponent: float) -> np.ndarray:

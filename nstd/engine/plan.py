@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from nstd.engine import adain, palette
 from nstd.engine.checkpoint import fingerprint
-from nstd.engine.estimate import Estimate, estimate
+from nstd.engine.estimate import Estimate, Work, estimate
 from nstd.engine.objective import Structure, Targets
-from nstd.errors import ImageTooSmallError, TooLargeError
+from nstd.errors import ImageTooSmallError, ParamsError, TooLargeError
 from nstd.resampling import fit, resize
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nstd.domain import Float32Image, StyleImage, StyleRequest
     from nstd.engine.descent import Descent
     from nstd.engine.engine import Engine
-    from nstd.recipes import Recipe
+    from nstd.recipes import Init, Recipe
 
 _GIBIBYTE = 2**30
 
@@ -72,6 +72,15 @@ class Plan:
         """The compiled loop."""
         return self._network.descent(self.structure)
 
+    @property
+    def sizes(self) -> list[tuple[int, int, int]]:
+        """(height, width, iterations) of each scale."""
+        return [(*self.size(index), stage.iterations) for index, stage in enumerate(self.stages)]
+
+    def learn(self, size: tuple[int, int], iterations: int, seconds: float) -> None:
+        """Let later estimates know what iterations at a size took."""
+        self._network.pace.learn(Work.of(self.structure, *size) * iterations, seconds)
+
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) of a scale; the last one is the result's, exactly."""
         if index == len(self.stages) - 1:
@@ -84,10 +93,17 @@ class Plan:
 
     def start(self, size: tuple[int, int]) -> tf.Tensor:
         """The image before the first iteration, [1, height, width, 3]."""
+        start = self._request.start
+        if start is not None and self.recipe.init == "image":
+            in_grey = self.recipe.preserve_color == "luminance"  # as the content then is
+            return _at(palette.grey(start) if in_grey else start, size)
+        generator = np.random.default_rng(self._request.params.seed)
         if self.recipe.init == "random":
-            noise = np.random.default_rng(self._request.params.seed).random((*size, 3))
-            return tf.constant(noise[None].astype(np.float32))
-        content = self._content_at(size)
+            return tf.constant(generator.random((1, *size, 3), np.float32))
+        if self.recipe.init == "style_stats":
+            colors = self._style_colors(max(size))
+            return tf.constant(palette.noise_with_colors(size, *colors, generator)[None])
+        content = _at(self.content, size)
         return content if self.recipe.init == "content" else self._draft(content, max(size))
 
     def targets(self, size: tuple[int, int]) -> Targets:
@@ -95,7 +111,7 @@ class Plan:
         started = time.perf_counter()
         statistics = self._blended(max(size), self.structure, self.descent.style_statistics)
         targets = Targets(
-            self.descent.content_targets(self._content_at(size)),
+            self.descent.content_targets(_at(self.content, size)),
             self.descent.style_targets(statistics),
         )
         self.seconds["targets"] += time.perf_counter() - started
@@ -111,9 +127,24 @@ class Plan:
         started = time.perf_counter()
         draft = self._network.draft
         mean, deviation = self._blended(side, "adain", draft.statistics)
-        image = draft.paint(content, mean, deviation, tf.constant(self.recipe.alpha, tf.float32))
+        alpha = self.recipe.alpha
+        image = draft.paint(content, mean, deviation, tf.constant(alpha, tf.float32))
+        if self.stages:
+            # A warm start: the draft's colours are near the style's, and iterations are dear.
+            matched = palette.with_colors(np.asarray(image[0]), *self._style_colors(side))
+            image += alpha * (matched - image)
         self.seconds["draft"] += time.perf_counter() - started
         return image
+
+    def _style_colors(self, side: int) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and raw second moment of the styles' colours at a scale."""
+
+        def measure(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            mean, moment = palette.color_moments(image.numpy())
+            return tf.constant(mean), tf.constant(moment)
+
+        mean, moment = self._blended(side, "colors", measure)
+        return mean.numpy(), moment.numpy()
 
     def _blended(self, side: int, key: object, measure: Callable[[tf.Tensor], Any]) -> Any:  # noqa: ANN401 - what `measure` returns
         """Statistics of the styles at a scale, averaged by share; measured once for each style."""
@@ -129,10 +160,6 @@ class Plan:
             total = part if total is None else tf.nest.map_structure(tf.add, total, part)
         return total
 
-    def _content_at(self, size: tuple[int, int]) -> tf.Tensor:
-        pixels = self.content if self.content.shape[:2] == size else resize(self.content, size)
-        return tf.constant(pixels[None])
-
     def _style_at(self, rgb: Float32Image, side: int) -> Float32Image:
         """A style at a scale: aspect kept, never enlarged, so that strokes scale too."""
         height, width = rgb.shape[:2]
@@ -147,11 +174,10 @@ class Plan:
         return height, width
 
     def _estimate(self) -> Estimate:
-        sizes = [(*self.size(index), stage.iterations) for index, stage in enumerate(self.stages)]
         return estimate(
-            self.structure.layers,
-            sizes or [(*self._request.shape, 1)],
-            speed=self._engine.speed(),
+            self.structure,
+            self.sizes or [(*self._request.shape, 1)],
+            seconds=self._network.pace.seconds,
             value_bytes=self._network.dtype.size,
         )
 
@@ -189,10 +215,24 @@ class Plan:
 
 def _recipe(request: StyleRequest) -> Recipe:
     recipe = request.params.recipe(max(request.shape))
+    if request.start is not None and recipe.schedule:
+        recipe = dataclasses.replace(recipe, init="image")
+    elif recipe.init == "image":
+        raise ParamsError(
+            f"{request.params.init_file} was not handed over with the request",
+            key="init",
+            remedy="pass the picture itself as `start`",
+        )
     if request.content is not None:
         return recipe
-    # A texture: nothing to be faithful to, and nothing to start from.
-    return dataclasses.replace(recipe, content_weight=0.0, init="random", preserve_color="none")
+    # A texture: nothing to be faithful to, and no content or draft of it to start from.
+    init: Init = "random" if recipe.init in {"content", "adain"} else recipe.init
+    return dataclasses.replace(recipe, content_weight=0.0, init=init, preserve_color="none")
+
+
+def _at(pixels: Float32Image, size: tuple[int, int]) -> tf.Tensor:
+    """A picture at a size (height, width), [1, height, width, 3]."""
+    return tf.constant((pixels if pixels.shape[:2] == size else resize(pixels, size))[None])
 
 
 def _in_optimised_colors(

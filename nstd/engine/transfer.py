@@ -14,7 +14,6 @@ from nstd.domain import Iterate, Losses, ScaleSummary, StyleResult
 from nstd.engine import checkpoint
 from nstd.engine.checkpoint import Saved
 from nstd.engine.descent import Schedule, State
-from nstd.engine.estimate import operations
 from nstd.engine.objective import Weights
 from nstd.engine.plan import Plan
 from nstd.errors import DeviceMemoryError, NonFiniteLossError
@@ -151,12 +150,12 @@ class Transfer:
     def _descend(self, index: int, size: tuple[int, int], deadline: float) -> Iterator[Iterate]:
         """Run one scale; sets the kept picture if it is the last."""
         assert self._state is not None  # noqa: S101 - set by the caller
-        stage, layers = self._plan.stages[index], self._plan.structure.layers
+        stage = self._plan.stages[index]
         descent, targets = self._plan.descent, self._plan.targets(size)
         weights = Weights.of(self._plan.recipe)
         schedule = Schedule.of(self._plan.recipe, self._plan.iterations)
         end = self._scale_start + stage.iterations
-        count, finite, saved_at = 1, True, time.perf_counter()
+        count, finite, warm, saved_at = 1, True, False, time.perf_counter()
         while finite and len(self._trace) < end and not self._has_settled():
             started = time.perf_counter()
             self._state, terms, all_finite = descent.run(
@@ -165,8 +164,9 @@ class Transfer:
             rows, finite = terms.numpy().tolist(), bool(all_finite)
             taken = time.perf_counter() - started
             self._optimise_seconds += taken
-            if len(rows) > 1:  # a scale's first call is alone, and may have traced
-                self._engine.speed.learn(operations(layers, *size) * len(rows), taken)
+            if warm:
+                self._plan.learn(size, len(rows), taken)
+            warm = True  # a scale's first call may have traced
             for row in rows:
                 yield self._record(Losses(*row), taken / len(rows), stage.side)
             now = time.perf_counter()

@@ -158,6 +158,7 @@ def job(config: Config, entry: Entry) -> Job:
 
     contents = [file(one) for one in entry.inputs if one.source.role == "content"]
     styles = tuple(file(one) for one in entry.inputs if one.source.role == "style")
+    starts = [file(one) for one in entry.inputs if one.source.role == "init"]
     # Each attempt has a folder of its own: a worker that outlives its daemon for a moment must
     # not write where its successor does.
     attempt = work / str(attempt_number(entry))
@@ -168,6 +169,7 @@ def job(config: Config, entry: Entry) -> Job:
         contents[0] if contents else None,
         styles,
         entry.params,
+        starts[0] if starts else None,
         work / "checkpoint",
         config.checkpoint_seconds,
     )

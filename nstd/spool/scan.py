@@ -226,14 +226,16 @@ class Scanner:
         return sidecar.parse(data, file=path.name, defaults=self._config.defaults)
 
     def _locate(self, path: Path, parsed: Sidecar) -> tuple[Source, ...]:
-        """Content and styles: named by the sidecar, else found by its own name."""
+        """Content and styles: named by the sidecar, else found by its own name; and the start."""
         content: list[Source] = []
         if parsed.content is None:
             content = [self._found_by_stem(path, "content", path.stem)]
         elif parsed.content != sidecar.TEXTURE:
             content = [Source("content", self._root, path.parent / parsed.content)]
         styles = [self._style(path, name, weight) for name, weight in parsed.styles]
-        return (*content, *(styles or [self._found_by_stem(path, "style", f"{path.stem}.style")]))
+        styles = styles or [self._found_by_stem(path, "style", f"{path.stem}.style")]
+        start = [Source("init", self._root, path.parent / parsed.start)] if parsed.start else []
+        return (*content, *styles, *start)
 
     def _style(self, path: Path, name: str, weight: float) -> Source:
         """A named style: below the sidecar's folder, else in the library."""
@@ -337,6 +339,7 @@ class Scanner:
         known = self._parsed.get(path)
         content = known[1].content if known else None
         styles = known[1].styles if known else ()
+        start = known[1].start if known else None
         if content is None:
             contents = self._by_stem(path, path.stem)
         else:
@@ -346,4 +349,5 @@ class Scanner:
         return (
             *(Source("content", self._root, image) for image in contents),
             *(Source("style", self._root, image) for image in painted),
+            *([Source("init", self._root, path.parent / start)] if start else []),
         )

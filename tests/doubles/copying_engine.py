@@ -38,6 +38,7 @@ class CopyingDevice:
 
     name: str = "cpu (copying)"
     precision: str = "float32"
+    deterministic: bool = False
     tensorflow: str = "none"
 
 
@@ -113,7 +114,9 @@ class CopyingEngine:
         return CopyingTransfer(request)
 
 
-def build(weights_file: Path, precision: str = "auto", threads: int = 0) -> CopyingEngine:
+def build(
+    weights_file: Path, precision: str = "auto", threads: int = 0, *, deterministic: bool = False
+) -> CopyingEngine:
     """Follow the protocol of `nstd.engine.build.build`."""
-    del weights_file, precision, threads
+    del weights_file, precision, threads, deterministic
     return CopyingEngine()

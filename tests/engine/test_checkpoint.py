@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,8 @@ def test_another_request_does_not_resume(engine: Engine, tmp_path: Path) -> None
     """Different settings or pictures start afresh, whatever lies in the folder."""
     saving = Checkpoint(tmp_path, every_seconds=0.0)
     engine.transfer(request(), saving).result()
-    for other in (request(learning_rate=0.01), request(iterations=5)):
+    begun = dataclasses.replace(request(), start=picture(48, 48, 4))
+    for other in (request(learning_rate=0.01), request(iterations=5), begun):
         notes = engine.transfer(other, saving).result().notes
         assert not any("resumed" in note for note in notes)
 

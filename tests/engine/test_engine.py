@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytest
 import tensorflow as tf
 from conftest import picture
 
 from nstd.domain import StyleImage, StyleRequest
-from nstd.engine.engine import SpeedOfConvolutions, StyleCache
+from nstd.engine.engine import StyleCache
 from nstd.params import StyleParams
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
     from nstd.engine.engine import Engine
 
@@ -37,14 +38,14 @@ class CountingCache(StyleCache):
 
 
 def test_a_style_is_measured_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second content in the same style finds draft statistics and targets in the cache."""
+    """The second content in the same style finds statistics, colours and targets in the cache."""
     cache = CountingCache()
     monkeypatch.setattr(engine, "styles", cache)
     style = StyleImage(picture(48, 48, 9))
     for seed in (1, 2):
         params = StyleParams(preset="fast", iterations=1)
         engine.transfer(StyleRequest(picture(48, 48, seed), (style,), params)).result()
-    assert cache.measured == 2
+    assert cache.measured == 3
 
 
 def test_the_cache_forgets_the_least_recent() -> None:
@@ -76,15 +77,6 @@ def test_the_cache_tells_keys_and_shapes_apart() -> None:
         cache.get(image, "a", lambda: tf.constant(4)),
     ]
     assert [int(value) for value in values] == [1, 2, 3, 1]
-
-
-def test_speed_is_measured_and_learned() -> None:
-    """A first answer without a transfer, then nearer to what transfers really reach."""
-    speed = SpeedOfConvolutions(tf.float32)
-    first = speed()
-    assert first > 1e8
-    speed.learn(operations=10 * first, seconds=1.0)
-    assert speed() == pytest.approx(5.5 * first)
 
 
 def test_precisions_have_networks_of_their_own(engine: Engine) -> None:

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
-from nstd.engine.estimate import Estimate, activation_bytes, estimate, operations
+from nstd.engine.estimate import Estimate, Work, activation_bytes, estimate, operations
+from nstd.engine.objective import Structure
+
+
+def structure(style_loss: Literal["gram", "w2"]) -> Structure:
+    """Make an objective of two style layers."""
+    return Structure(
+        content_layers=(),
+        style_layers=("block1_conv1", "block3_conv1"),
+        content_loss="mean_squared",
+        style_loss=style_loss,
+        padding="zeros",
+        pooling="max",
+    )
 
 
 def test_operations_of_the_first_layer() -> None:
@@ -31,13 +46,30 @@ def test_activation_bytes() -> None:
 
 def test_seconds_add_up_over_scales_and_memory_is_the_largest() -> None:
     """Time is spent at every scale, memory is needed for one at a time."""
-    layers = ["block1_conv2"]
     stages = [(64, 64, 10), (128, 128, 5)]
-    found = estimate(layers, stages, speed=1e9, value_bytes=4)
-    work = 10 * operations(layers, 64, 64) + 5 * operations(layers, 128, 128)
-    assert found.seconds == pytest.approx(work / 1e9)
-    largest = estimate(layers, stages[1:], speed=1e9, value_bytes=4)
-    assert found.memory == largest.memory
+
+    def expect(stages: list[tuple[int, int, int]]) -> Estimate:
+        return estimate(
+            structure("w2"),
+            stages,
+            seconds=lambda work: work.convolutions / 1e9 + work.roots / 1e6,
+            value_bytes=4,
+        )
+
+    found = expect(stages)
+    layers = ["block1_conv1", "block3_conv1"]
+    convolutions = 10 * operations(layers, 64, 64) + 5 * operations(layers, 128, 128)
+    assert found.seconds == pytest.approx(convolutions / 1e9 + 15 * (64**3 + 256**3) / 1e6)
+    assert found.memory == expect(stages[1:]).memory
+
+
+def test_only_the_wasserstein_loss_takes_roots() -> None:
+    """Of each style layer, whatever the image's size; convolutions are the same in all losses."""
+    gram, transport = (Work.of(structure(name), 64, 48) for name in ("gram", "w2"))
+    assert (gram.roots, transport.roots) == (0, 64**3 + 256**3)
+    assert gram.convolutions == transport.convolutions
+    assert Work.of(structure("w2"), 128, 96).roots == transport.roots
+    assert transport * 3 == Work(3 * transport.convolutions, 3 * transport.roots)
 
 
 @pytest.mark.parametrize(

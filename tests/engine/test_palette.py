@@ -54,3 +54,31 @@ def test_grey_is_the_luma() -> None:
     """Three equal channels."""
     image = picture(8, 8)
     assert np.allclose(palette.grey(image)[..., 1], image @ LUMA, atol=1e-6)
+
+
+def test_noise_has_the_colours_asked_for() -> None:
+    """Mean and covariance are those of the moments."""
+    mean, moment = palette.color_moments(0.4 + 0.2 * harbour(64))
+    generator = np.random.default_rng(3)
+    noise = palette.noise_with_colors((200, 200), mean, moment, generator)
+    assert noise.shape == (200, 200, 3)
+    assert noise.dtype == np.float32
+    assert np.allclose(noise.mean((0, 1)), mean, atol=0.005)
+    assert np.allclose(covariance(noise), moment - np.outer(mean, mean), atol=0.002)
+
+
+def test_color_moments_blend() -> None:
+    """Those of two pictures side by side are the averages of each one's, as covariances aren't."""
+    pictures = picture(32, 32, 1), 0.2 + 0.3 * picture(32, 32, 2)
+    together = palette.color_moments(np.concatenate(pictures))
+    apart = [palette.color_moments(one) for one in pictures]
+    for whole, parts in zip(together, zip(*apart, strict=True), strict=True):
+        assert np.allclose(whole, sum(parts) / 2)
+
+
+def test_a_picture_takes_colours() -> None:
+    """Its own pattern, the others' mean and covariance."""
+    mean, moment = palette.color_moments(0.4 + 0.2 * harbour(64))
+    painted = palette.with_colors(picture(48, 48, 1), mean, moment)
+    assert np.allclose(painted.mean((0, 1)), mean, atol=0.01)
+    assert np.allclose(covariance(painted), moment - np.outer(mean, mean), atol=0.002)

@@ -111,6 +111,17 @@ def test_the_job_carries_copies_names_and_weights(desk: Desk) -> None:
     )
 
 
+def test_the_job_carries_the_picture_to_start_from(desk: Desk) -> None:
+    """It is claimed, copied and hashed as every other input."""
+    start = save_picture(desk.inbox / "sketch.png", seed=4)
+    entry = claimed(desk, text="init: sketch.png\n")
+    job = claim.job(desk.config, entry)
+    assert job.start is not None
+    assert job.start.name == "sketch.png"
+    assert job.start.path.is_relative_to(layout.work(desk.config))
+    assert job.start.path.read_bytes() == start.read_bytes()
+
+
 def test_every_attempt_has_a_folder_of_its_own(desk: Desk) -> None:
     """Failures of the worker and deaths of the daemon both count."""
     entry = claimed(desk)

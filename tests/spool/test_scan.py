@@ -302,6 +302,20 @@ def test_images_may_lie_below_the_sidecar(
     assert paths(candidate) == ["pics/c.jpg", "a.style.png"]
 
 
+def test_the_picture_to_start_from_is_waited_for(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """A sidecar that names one isn't complete without it, and wants it as its other images."""
+    drop(inbox, text="init: pics/sketch.png")
+    scanner = make_scanner()
+    (waiting,) = settled(scanner, clock).waiting
+    assert "pics/sketch.png is not there" in waiting.reason
+    save_picture(inbox / "pics" / "sketch.png")
+    (candidate,) = settled(scanner, clock).ready
+    assert paths(candidate) == ["a.jpg", "a.style.png", "pics/sketch.png"]
+    assert candidate.sources[-1].role == "init"
+
+
 def test_suffixes_in_capitals_are_found(
     make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
 ) -> None:
