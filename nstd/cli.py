@@ -199,7 +199,7 @@ def _serve(root: Path | None, config_file: Path | None, *, drain: bool) -> int:
     try:
         with progress.DownloadBar() as bar:
             path = weights.resolve(config.weights, progress=bar)
-        return Daemon(config, path, drain=drain).run()
+        return Daemon(config, path, drain=drain, reread=lambda: _config(root, config_file)).run()
     except NstdError as error:
         telemetry.fatal(error)
         return error.exit_code

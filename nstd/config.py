@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from nstd import devices
 from nstd.errors import ConfigError
 from nstd.params import StyleParams
 from nstd.strict_yaml import YamlError, load_mapping
@@ -35,6 +36,19 @@ def _as_mode(value: str | None) -> str | None:
     return value
 
 
+def _as_device(value: Any) -> Any:  # noqa: ANN401 - whatever stood in the file
+    """`auto`, one device, or a list of several."""
+    if value == "auto":
+        return value
+    named = value if isinstance(value, list) else [value]
+    for one in named:
+        if not isinstance(one, str) or not re.fullmatch(devices.PATTERN, one):
+            raise ValueError("must be auto, cpu, gpu:N, gpu:UUID, or a list of such devices")
+    if not named or len(set(named)) != len(named):
+        raise ValueError("must name each device once")
+    return value
+
+
 FolderPath = Annotated[Path, BeforeValidator(_as_path)]
 Mode = Annotated[str | None, AfterValidator(_as_mode)]
 
@@ -55,6 +69,12 @@ class Limits(_Section):
     crashes: int = Field(default=10, ge=1)
     backoff_seconds: float = Field(default=5.0, ge=0)
     backoff_longest_seconds: float = Field(default=600.0, ge=0)
+    stall_seconds: float = Field(default=300.0, gt=0)
+    begin_seconds: float = Field(default=900.0, gt=0)
+    job_timeout_seconds: float | None = Field(default=None, gt=0)
+    oom: Literal["shrink", "fail"] = "fail"
+    worker_jobs: int | None = Field(default=None, ge=1)
+    worker_bytes: int | None = Field(default=None, ge=1)
     grace_seconds: float = Field(default=20.0, ge=0)
     min_free_bytes: int = Field(default=256 * MEBIBYTE, ge=0)
 
@@ -89,9 +109,11 @@ class Config(_Section):
     done: FolderPath | None = None
     state: FolderPath | None = None
     weights: FolderPath | None = None
+    device: Annotated[str | list[str], BeforeValidator(_as_device)] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int = Field(default=0, ge=0)
     deterministic: bool = False
+    checkpoint_seconds: float = Field(default=60.0, ge=0)
     styles: list[FolderPath] = []
     ignore: list[str] = []
     settle_seconds: float = Field(default=2.0, ge=0)
@@ -123,6 +145,20 @@ class Config(_Section):
         """Where a folder is: its own setting, else its name below `root`."""
         placed: Path | None = getattr(self, name)
         return placed or self.root / name
+
+    def refuse_moves(self, before: Config) -> None:
+        """Refuse a configuration that can't be put in force without a restart.
+
+        Raises:
+            ConfigError: naming the folders that are elsewhere now.
+        """
+        moved = [name for name in FOLDERS if self.folder(name) != before.folder(name)]
+        if moved:
+            raise ConfigError(
+                f"{', '.join(moved)} would move, which a running daemon can't follow",
+                key=moved[0],
+                remedy="restart nstd to use the new folders",
+            )
 
 
 FOLDERS: tuple[Literal["inbox", "outbox", "failed", "done", "state"], ...] = (

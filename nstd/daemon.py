@@ -7,6 +7,7 @@ the signal handlers write to; whatever woke it, it looks at everything.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import time
 from multiprocessing.connection import wait
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 import nstd
-from nstd import telemetry, worker
+from nstd import devices, telemetry, worker
 from nstd.dispatch import Dispatcher
 from nstd.domain import internal_failure
 from nstd.entry import State
@@ -28,9 +29,10 @@ from nstd.spool.desk import Desk, now
 from nstd.spool.intake import Findings, Intake
 from nstd.spool.status import StatusFile
 from nstd.spool.watch import Waker, Watch
+from nstd.station import Station
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
     from pathlib import Path
     from types import FrameType
@@ -50,10 +52,14 @@ class Daemon:
     """Runs jobs until told to stop.
 
     Args:
-        config: of this daemon, for as long as it lives.
+        config: to begin with.
         weights: the verified weights file.
         drain: end when nothing is left that could run (`nstd once`).
-        main: the worker process's main function.
+        reread: gives the configuration as it is now, at SIGHUP.
+        main: the worker processes' main function.
+
+    Raises:
+        DeviceAbsentError: a device that the configuration names isn't there.
     """
 
     def __init__(
@@ -62,13 +68,15 @@ class Daemon:
         weights: Path,
         *,
         drain: bool = False,
+        reread: Callable[[], Config] | None = None,
         main: worker.Main = worker.serve,
     ) -> None:
         self._config = config
+        self._weights = weights
         self._drain = drain
-        self._options = _worker_options(config, weights)
-        self._patience = _patience(config)
+        self._reread = reread
         self._main = main
+        self._pins = devices.pins(config.device, devices.inventory())
         self._waker = Waker()
         self._next_scan = self._scan_not_before = 0.0
         self._next_prune = 0.0
@@ -78,6 +86,7 @@ class Daemon:
         self._held_until = 0.0
         self._signals_received: list[int] = []
         self._stop_at: float | None = None
+        self._next_config: tuple[Config, tuple[devices.Pin, ...]] | None = None
         self._exit_code = 0
 
     def run(self) -> int:
@@ -120,10 +129,25 @@ class Daemon:
         self._watch = Watch(inbox, self._config.watch.mode, self._waker)
         self._intake = Intake(self._desk)
         self._closing = Closing(self._desk)
-        self._dispatcher = Dispatcher(self._desk, self._options, self._patience, self._main)
+        self._dispatcher = self._make_dispatcher()
         self._status = StatusFile(self._desk)
         stack.callback(self._shut_down)
         stack.callback(self._watch.stop)
+
+    def _make_dispatcher(self) -> Dispatcher:
+        limits = self._config.limits
+        stations = [
+            Station(
+                _worker_options(self._config, self._weights, pin, len(self._pins)),
+                self._main,
+                stall_seconds=limits.stall_seconds,
+                begin_seconds=limits.begin_seconds,
+                job_seconds=limits.job_timeout_seconds,
+                tries=limits.attempts,
+            )
+            for pin in self._pins
+        ]
+        return Dispatcher(self._desk, stations, _patience(self._config))
 
     def _open_inbox(self) -> None:
         """Begin with an inbox that is there for the first time, or again.
@@ -141,7 +165,7 @@ class Daemon:
         self._inbox_lock.enter_context(lock.held(layout.control(self._config)))
         if present is marker.Presence.NEW:
             marker.adopt(self._config, self._desk.ledger)
-        opening.recover(self._desk, self._patience, besides=self._dispatcher.running)
+        opening.recover(self._desk, _patience(self._config), besides=self._dispatcher.running)
         if self._is_absent:
             self._is_absent = False
             _log.info(telemetry.INBOX_BACK, inbox=str(self._desk.inbox))
@@ -161,7 +185,7 @@ class Daemon:
 
     def _is_over(self) -> bool:
         if self._stop_at is not None:
-            return self._dispatcher.running is None or time.monotonic() >= self._stop_at
+            return not self._dispatcher.running or time.monotonic() >= self._stop_at
         if not self._drain or self._findings is None or self._findings.settling:
             return False
         waits = self._desk.ledger.next_up(1, now()) or self._dispatcher.running
@@ -185,8 +209,9 @@ class Daemon:
             self._sleep()
             self._heed_signals()
             self._dispatcher.hear()
+            self._change_config()
             self._tend_inbox()
-            if self._stop_at is None and not self._is_absent and not self._is_held():
+            if self._may_begin():
                 self._dispatcher.dispatch()
                 self._release()
             self._close()
@@ -203,12 +228,15 @@ class Daemon:
             _log.exception(telemetry.INTERNAL_ERROR)
             self._hold(str(error))
 
+    def _may_begin(self) -> bool:
+        """Whether a job may be begun now."""
+        stays = self._stop_at is None and self._next_config is None
+        return stays and not self._is_absent and not self._is_held()
+
     def _sleep(self) -> None:
         """Wait for the worker, a wake-up, or the time of the next scan."""
         wake_up = self._waker.fileno()
-        sources: list[Connection | int] = [wake_up]
-        if self._dispatcher.connection is not None:
-            sources.append(self._dispatcher.connection)
+        sources: list[Connection | int] = [wake_up, *self._dispatcher.connections]
         if wake_up in wait(sources, max(0.0, self._wakes_at() - time.monotonic())):
             self._waker.clear()
             self._scan_by(time.monotonic() + _SCAN_PAUSE)
@@ -312,7 +340,7 @@ class Daemon:
     def _signals(self) -> Iterator[None]:
         previous = {
             number: signal.signal(number, self._on_signal)
-            for number in (signal.SIGTERM, signal.SIGINT)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         }
         try:
             yield
@@ -326,23 +354,80 @@ class Daemon:
         self._waker.wake()
 
     def _heed_signals(self) -> None:
-        """First signal: finish the running job within the grace time. Second: stop at once."""
+        """First stop: finish the running jobs within the grace time. Second: stop at once."""
         while self._signals_received:
-            name = signal.Signals(self._signals_received.pop(0)).name
+            number = self._signals_received.pop(0)
+            if number == signal.SIGHUP:
+                self._reload()
+                continue
+            name = signal.Signals(number).name
             grace = self._config.limits.grace_seconds if self._stop_at is None else 0.0
             self._stop_at = time.monotonic() + grace
             _log.info(telemetry.DAEMON_STOPPING, signal=name, grace_seconds=grace)
 
+    # -- a new configuration -----------------------------------------------------------------
 
-def _worker_options(config: Config, weights: Path) -> worker.Options:
-    limits = config.limits
-    return worker.Options(
-        weights,
+    def _reload(self) -> None:
+        """Read the configuration again; put it in force between jobs, or say why not."""
+        if self._reread is None:
+            _log.warning(telemetry.CONFIG_REFUSED, reason="there is no file to read again")
+            return
+        try:
+            config = self._reread()
+            config.refuse_moves(self._config)
+            pins = devices.pins(config.device, devices.inventory())
+        except NstdError as error:
+            _log.error(telemetry.CONFIG_REFUSED, reason=str(error))
+            return
+        self._next_config = config, pins
+
+    def _change_config(self) -> None:
+        """Put a new configuration in force as soon as no job is running under the old one."""
+        if self._next_config is None or self._dispatcher.running:
+            return
+        config, pins = self._next_config
+        self._next_config = None
+        telemetry.set_up(config.log)
+        workers_stay = pins == self._pins and _of_workers(config) == _of_workers(self._config)
+        self._config = self._desk.config = config
+        self._pins = pins
+        self._watch.stop()
+        self._watch = Watch(self._desk.inbox, config.watch.mode, self._waker)
+        self._intake = Intake(self._desk)
+        if not workers_stay:
+            self._dispatcher.shut_down()
+            self._dispatcher = self._make_dispatcher()
+        self._next_scan = 0.0
+        _log.info(telemetry.CONFIG_RELOADED, workers="kept" if workers_stay else "replaced")
+
+
+def _of_workers(config: Config) -> tuple[object, ...]:
+    """What a worker is started with; the limits that concern it are looked up anew each time."""
+    return (
+        config.weights,
         config.precision,
         config.threads,
         config.deterministic,
+        config.limits,
+    )
+
+
+def _worker_options(
+    config: Config, weights: Path, pin: devices.Pin, workers: int
+) -> worker.Options:
+    limits = config.limits
+    threads = config.threads
+    if not threads and pin.gpu is None and workers > 1:
+        # Several workers on one processor share its cores.
+        threads = max(1, len(os.sched_getaffinity(0)) // workers)
+    return worker.Options(
+        pin,
+        weights,
+        config.precision,
+        threads,
+        config.deterministic,
         ImageLimits(limits.image_bytes, limits.image_pixels, limits.image_frames),
-        layout.worker_log(config),
+        layout.worker_log(config, pin.name),
     )
 
 
@@ -354,4 +439,5 @@ def _patience(config: Config) -> Patience:
         limits.backoff_seconds,
         limits.backoff_longest_seconds,
         config.rescan_seconds,
+        limits.oom == "shrink",
     )

@@ -1,4 +1,4 @@
-"""Between the ledger and the worker: copy ahead, hand over, hear, and judge what came of it."""
+"""Between the ledger and the workers: copy ahead, hand over, hear, and judge what came of it."""
 
 from __future__ import annotations
 
@@ -13,83 +13,105 @@ from nstd.entry import Entry, State
 from nstd.errors import (
     CancelledError,
     CannotWriteError,
+    DeviceMemoryError,
     Disposition,
-    EngineUnavailableError,
     InputChangedError,
     MissingInputError,
     NstdError,
     UntouchableError,
-    WorkerDiedError,
 )
 from nstd.spool import claim, crashpoint, decide, files, publish, space, steps
 from nstd.spool.desk import now
 from nstd.spool.status import Progress
-from nstd.worker import Begun, Cancel, Finished, Ready, Unable, Worker
+from nstd.worker import Begun, Finished
 from nstd.worker import Progress as Heartbeat
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from multiprocessing.connection import Connection
 
     from nstd.spool.decide import Patience
     from nstd.spool.desk import Desk
-    from nstd.worker import Main, Message, Options
+    from nstd.station import Station
 
-# Images are copied ahead of the worker, so that it never waits for a disk; but only for a few
+# Images are copied ahead of the workers, so that none ever waits for a disk; but only for a few
 # jobs, so that a later one of higher priority does not wait for many.
-_AHEAD = 3
+_AHEAD = 2
 
 _log = structlog.get_logger()
 
 
 class Dispatcher:
-    """One worker, and the job that it has.
+    """Gives the stations jobs, and judges what becomes of them.
 
     Args:
         desk: where the jobs come from.
-        options: for the worker process.
-        patience: how often a job, or an engine, is tried.
-        main: the worker process's main function.
-
-    Attributes:
-        running: the job that the worker has.
-        progress: what was last heard of it.
+        stations: one for each device.
+        patience: how often a job is tried.
     """
 
-    def __init__(self, desk: Desk, options: Options, patience: Patience, main: Main) -> None:
+    def __init__(self, desk: Desk, stations: Sequence[Station], patience: Patience) -> None:
         self._desk = desk
-        self._options = options
+        self.stations = tuple(stations)
         self._patience = patience
-        self._main = main
-        self._worker: Worker | None = None
-        self._is_ready = False
-        self._lost_workers = 0
-        self.running: Entry | None = None
-        self.progress: Progress | None = None
 
     @property
-    def connection(self) -> Connection | None:
-        """What to wait on for the worker."""
-        return self._worker.connection if self._worker else None
+    def connections(self) -> list[Connection]:
+        """What to wait on for the workers."""
+        return [station.connection for station in self.stations if station.connection]
 
-    # -- towards the worker ------------------------------------------------------------------
+    @property
+    def running(self) -> list[Entry]:
+        """The jobs that workers have."""
+        return [station.entry for station in self.stations if station.entry]
+
+    @property
+    def progress(self) -> list[Progress]:
+        """How far each of them has come, as far as is known."""
+        return [
+            Progress(
+                station.entry.name,
+                station.name,
+                station.progress.iterate.iteration + 1,
+                station.progress.iterate.planned,
+                station.progress.iterate.seconds,
+            )
+            for station in self.stations
+            if station.entry and station.progress
+        ]
+
+    # -- towards the workers -----------------------------------------------------------------
 
     def dispatch(self) -> None:
-        """Copy images ahead, and give the worker the next job if it has none.
+        """Copy images ahead, and give each idle worker the next job.
 
         Raises:
             CannotWriteError: there is no room for another job.
             InboxAbsentError: the images can't be reached.
         """
-        if self._worker is None:
-            self._worker = Worker(self._options, self._main)
-        waiting = self._desk.ledger.next_up(_AHEAD, now())
+        for station in self.stations:
+            self._tend(station)
+        ahead = len(self.stations) + _AHEAD
+        waiting = self._desk.ledger.next_up(ahead, now())
         if not waiting:
             return
         space.check(self._desk.config)
         for entry in waiting:
             self._prepare(entry)
-        if self._is_ready and self.running is None:
-            self._hand_over()
+        for station in self.stations:
+            if station.is_idle:
+                self._hand_over(station)
+
+    def _tend(self, station: Station) -> None:
+        """Keep a worker there, and a fresh one where the limits ask for it."""
+        limits = self._desk.config.limits
+        if station.is_idle:
+            held = station.resident_bytes() if limits.worker_bytes else 0
+            if limits.worker_jobs and station.jobs >= limits.worker_jobs:
+                station.recycle("limits.worker_jobs")
+            elif limits.worker_bytes and held > limits.worker_bytes:
+                station.recycle(f"limits.worker_bytes: it holds {held:,}")
+        station.start()
 
     def _prepare(self, entry: Entry) -> None:
         """Make sure that a job's images are copied."""
@@ -132,10 +154,9 @@ class Dispatcher:
                 rendered=result,
             )
 
-    def _hand_over(self) -> None:
-        """Give the worker the first job whose result could be written."""
-        assert self._worker is not None  # noqa: S101 - the caller has made one
-        for entry in self._desk.ledger.next_up(_AHEAD, now()):
+    def _hand_over(self, station: Station) -> None:
+        """Give a worker the first job whose result could be written."""
+        for entry in self._desk.ledger.next_up(len(self.stations) + _AHEAD, now()):
             if entry.state is not State.CLAIMED:
                 continue
             job = claim.job(self._desk.config, entry)
@@ -147,106 +168,69 @@ class Dispatcher:
                 self._judge(entry, Failure.of(error))
                 continue
             attempt = claim.attempt_number(entry)
-            self.running = self._desk.ledger.advance(
-                entry, f"attempt {attempt}", state=State.RUNNING, hold=""
+            entry = self._desk.ledger.advance(  # noqa: PLW2901 - the same job, a step further
+                entry, f"attempt {attempt} on {station.name}", state=State.RUNNING, hold=""
             )
-            self.progress = None
             crashpoint.reached("dispatched")
-            _log.info(telemetry.JOB_STARTED, **_identity(entry))
-            self._worker.send(job)
+            _log.info(telemetry.JOB_STARTED, **_identity(entry), device=station.name)
+            station.give(entry, job)
             return
 
     def cancel(self, entry: Entry) -> None:
         """End a job at its owner's wish; one that is rendered already is published all the same."""
-        match entry.state:
-            case State.QUEUED | State.CLAIMED:
-                error = CancelledError("cancelled before it was run", file=entry.sidecar)
-                self._judge(entry, Failure.of(error))
-            case State.RUNNING if self._worker is not None:
-                self._worker.send(Cancel(entry.job_id))
+        if entry.state in {State.QUEUED, State.CLAIMED}:
+            error = CancelledError("cancelled before it was run", file=entry.sidecar)
+            self._judge(entry, Failure.of(error))
+        for station in self.stations:
+            if station.entry and station.entry.job_id == entry.job_id:
+                station.cancel()
 
-    # -- from the worker ---------------------------------------------------------------------
+    # -- from the workers --------------------------------------------------------------------
 
     def hear(self) -> None:
-        """Take what the worker has said.
+        """Take what the workers have said.
 
         Raises:
-            EngineUnavailableError: it can't build its engine.
+            EngineUnavailableError: one can't build its engine.
             CannotWriteError: the ledger can't be written.
         """
-        if self._worker is None:
-            return
-        try:
-            for message in self._worker.receive():
-                self._take(message)
-        except EOFError:
-            self._bury()
+        for station in self.stations:
+            entry = station.entry  # what is said is of this one: a job is only given elsewhere
+            for said in station.hear():
+                assert entry is not None  # noqa: S101 - a station without a job has nothing to say
+                self._take(station, entry, said)
 
-    def _take(self, message: Message) -> None:
-        entry = self.running
-        match message:
-            case Ready():
-                self._is_ready, self._lost_workers = True, 0
-                _log.info(
-                    telemetry.WORKER_READY,
-                    device=message.device,
-                    precision=message.precision,
-                    seconds=round(message.seconds, 3),
-                )
-            case Unable():
-                raise EngineUnavailableError(message.failure.message.rstrip("."))
-            case Begun() if entry and entry.job_id == message.job_id:
+    def _take(
+        self, station: Station, entry: Entry, said: Begun | Heartbeat | Finished | NstdError
+    ) -> None:
+        told = {**_identity(entry), "device": station.name}
+        match said:
+            case Begun():
                 _log.info(
                     telemetry.JOB_ESTIMATED,
-                    **_identity(entry),
-                    seconds=round(message.seconds, 1),
-                    memory=round(message.memory),
+                    **told,
+                    seconds=round(said.seconds, 1),
+                    memory=round(said.memory),
                 )
-            case Heartbeat() if entry and entry.job_id == message.job_id:
-                iterate = message.iterate
-                self.progress = Progress(
-                    entry.name, iterate.iteration + 1, iterate.planned, iterate.seconds
-                )
+            case Heartbeat():
+                iterate = said.iterate
                 _log.debug(
                     telemetry.JOB_PROGRESS,
-                    **_identity(entry),
+                    **told,
                     iteration=iterate.iteration,
                     planned=iterate.planned,
                     loss=iterate.losses.total,
                     seconds=round(iterate.seconds, 4),
                 )
-            case Finished() if entry and entry.job_id == message.job_id:
-                self.running = self.progress = None
-                if isinstance(message.outcome, Rendered):
-                    self._desk.ledger.advance(
-                        entry, state=State.RENDERED, rendered=message.outcome, hold=""
-                    )
-                    crashpoint.reached("rendered")
-                else:
-                    self._judge(entry, message.outcome)
-
-    def _bury(self) -> None:
-        """A worker has died: count it against its job, or against the engine if it had none."""
-        assert self._worker is not None  # noqa: S101 - only called with one
-        code = self._worker.stop()
-        _log.error(telemetry.WORKER_DIED, exit_code=code, said=self._worker.last_words())
-        was_ready, self._worker, self._is_ready = self._is_ready, None, False
-        if not was_ready:
-            self._lost_workers += 1
-            if self._lost_workers >= self._patience.attempts:
-                raise EngineUnavailableError(
-                    f"the worker died {self._lost_workers} times before it was ready "
-                    f"(exit code {code})",
-                    remedy=f"{self._options.log} has what it said",
-                )
-        if self.running:
-            entry, self.running, self.progress = self.running, None, None
-            error = WorkerDiedError(
-                f"the worker died under this job (exit code {code})",
-                file=entry.sidecar,
-                remedy="try a smaller size; if it happens again, report it",
-            )
-            self._judge(entry, Failure.of(error))
+            case Finished(outcome=Rendered() as rendered):
+                self._desk.ledger.advance(entry, state=State.RENDERED, rendered=rendered, hold="")
+                crashpoint.reached("rendered")
+            case Finished(outcome=Failure() as failure):
+                self._judge(entry, failure)
+                if failure.code == DeviceMemoryError.code:
+                    station.recycle("out of device memory")
+            case NstdError():
+                self._judge(entry, Failure.of(said))
 
     def _judge(self, entry: Entry, failure: Failure) -> None:
         """Decide what a failure means: an end, or another attempt."""
@@ -270,14 +254,12 @@ class Dispatcher:
     # -- end ---------------------------------------------------------------------------------
 
     def shut_down(self) -> None:
-        """Stop the worker; the job that it had goes on at the next start, and isn't to blame."""
-        if self._worker is not None:
-            self._worker.stop()
-            self._worker, self._is_ready = None, False
-        if self.running is not None:
-            entry, self.running = self.running, None
-            self._desk.ledger.advance(entry, "the daemon was stopped", state=State.CLAIMED)
-            _log.info(telemetry.JOB_REQUEUED, **_identity(entry))
+        """Stop the workers; their jobs go on at the next start, and aren't to blame."""
+        for station in self.stations:
+            entry = station.stop()
+            if entry is not None:
+                self._desk.ledger.advance(entry, "the daemon was stopped", state=State.CLAIMED)
+                _log.info(telemetry.JOB_REQUEUED, **_identity(entry))
 
 
 def _identity(entry: Entry) -> dict[str, object]:

@@ -74,8 +74,10 @@ class Job:
     """What the worker needs; it crosses the process border, so it holds no pixels.
 
     Attributes:
-        work: a folder of the job's own, where the worker leaves the encoded result.
+        work: a folder of this attempt's own, where the worker leaves the encoded result.
         start: the image that `params.init` names, if it names one.
+        checkpoint: a folder that all attempts share; None: nothing is saved on the way.
+        checkpoint_seconds: between two checkpoints.
     """
 
     job_id: str
@@ -85,6 +87,8 @@ class Job:
     styles: tuple[WeightedFile, ...]
     params: StyleParams
     start: WeightedFile | None = None
+    checkpoint: Path | None = None
+    checkpoint_seconds: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,24 @@ class StyleRequest:
             return height, width
         assert self.texture_shape is not None  # noqa: S101 - one of the two is given
         return self.texture_shape
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where and how often a transfer saves its state.
+
+    Attributes:
+        folder: the transfer's own; holds one file, which each save replaces.
+        every_seconds: between saves; 0 saves after every call of the compiled loop.
+    """
+
+    folder: Path
+    every_seconds: float = 60.0
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.folder / "checkpoint.npz"
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,14 @@ class ConfigError(NstdError):
     exit_code = 78
 
 
+class DeviceAbsentError(NstdError):
+    """A device that a worker is pinned to isn't there."""
+
+    code = "device_absent"
+    disposition = Disposition.FATAL
+    exit_code = 69
+
+
 class LedgerNewerError(NstdError):
     """A later version of nstd has written the ledger."""
 
@@ -226,6 +234,19 @@ class WorkerDiedError(NstdError):
 
     code = "worker_died"
     disposition = Disposition.RETRY
+
+
+class WorkerStalledError(NstdError):
+    """A worker gave no sign of life, or took longer than a job may."""
+
+    code = "stalled"
+    disposition = Disposition.RETRY
+
+
+class DeviceMemoryError(EngineError):
+    """The device has too little memory for the job."""
+
+    code = "out_of_memory"
 
 
 class EngineUnavailableError(NstdError):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import nstd
 from nstd import encoding, images, resampling
-from nstd.domain import Rendered, StyleImage, StyleRequest
+from nstd.domain import Checkpoint, Rendered, StyleImage, StyleRequest
 from nstd.spool.files import fsync, sha256, writing
 
 if TYPE_CHECKING:
@@ -43,12 +43,18 @@ class Rendering:
         self._job = job
         self._engine = engine
         self._limits = limits
+        self._long_side = 0
         self._alpha: Float32Image | None = None
         self._exif = b""
         self._notes: list[str] = []
         self._snapshots: list[Path] = []
-        self._transfer = engine.transfer(self._request())
+        self._transfer = engine.transfer(self._request(), self._saving())
         self._loaded = time.perf_counter()
+
+    @property
+    def long_side(self) -> int:
+        """Of the result, in pixels."""
+        return self._long_side
 
     @property
     def estimate(self) -> Estimate:
@@ -97,6 +103,19 @@ class Rendering:
         facts = self._facts(result, seconds)
         return Rendered(path, digest, width, height, facts, tuple(self._snapshots))
 
+    def _saving(self) -> Checkpoint | None:
+        """Where to leave checkpoints, and to go on from the last one.
+
+        Raises:
+            CannotWriteError: the work folder refuses.
+        """
+        folder = self._job.checkpoint
+        if folder is None:
+            return None
+        with writing(folder):
+            folder.mkdir(exist_ok=True)
+        return Checkpoint(folder, self._job.checkpoint_seconds)
+
     def _request(self) -> StyleRequest:
         """The job's images, decoded at the sizes that are needed."""
         job, limits = self._job, self._limits
@@ -104,6 +123,7 @@ class Rendering:
         header = images.read_header(sized.path, limits=limits, name=sized.name)
         side = job.params.long_side(max(header.width, header.height))
         width, height = resampling.fit(header.width, header.height, side)
+        self._long_side = max(width, height)
         content = self._load(job.content, side) if job.content else None
         if content is not None:
             self._alpha = None if content.alpha is None else _at(content.alpha, width, height)

@@ -7,6 +7,7 @@ job's work folder. When the supervisor's end of the pipe closes, however it died
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import multiprocessing
 import os
 import signal
@@ -16,13 +17,14 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from nstd.domain import Failure, Rendered, internal_failure
 from nstd.engine.build import build
-from nstd.errors import CancelledError, NstdError
+from nstd.errors import CancelledError, DeviceAbsentError, DeviceMemoryError, NstdError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
     from pathlib import Path
 
+    from nstd.devices import Pin
     from nstd.domain import Iterate, Job
     from nstd.engine.device import Precision
     from nstd.engine.engine import Engine
@@ -48,6 +50,7 @@ _LAST_WORDS = 2000
 class Options:
     """What a worker is started with; `log` takes what it writes on stderr."""
 
+    pin: Pin
     weights: Path
     precision: Precision
     threads: int
@@ -156,6 +159,16 @@ class Worker:
                 raise EOFError from error
         return messages
 
+    @property
+    def pid(self) -> int | None:
+        """The process's id."""
+        return self._process.pid
+
+    def kill(self) -> int | None:
+        """End a process that may not listen any more; returns as `stop` does."""
+        self.connection.close()
+        return self._end()
+
     def stop(self) -> int | None:
         """End the process, by force if need be.
 
@@ -164,6 +177,9 @@ class Worker:
         """
         self.connection.close()
         self._process.join(_LEAVE_SECONDS)  # an idle worker leaves by itself, a dying one dies
+        return self._end()
+
+    def _end(self) -> int | None:
         for end in (self._process.terminate, self._process.kill):
             if self._process.is_alive():
                 end()
@@ -182,6 +198,7 @@ def serve(connection: Connection, options: Options, build: Build = build) -> Non
     # The terminal sends Ctrl-C to the whole group; when to stop is the supervisor's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _redirect_stderr(options.log)
+    os.environ.update(options.pin.environment)
     started = time.perf_counter()
     try:
         engine = build(
@@ -190,6 +207,7 @@ def serve(connection: Connection, options: Options, build: Build = build) -> Non
             options.threads,
             deterministic=options.deterministic,
         )
+        _check_device(engine.device.name, options.pin)
     except NstdError as error:
         connection.send(Unable(Failure.of(error)))
         return
@@ -207,6 +225,12 @@ def serve(connection: Connection, options: Options, build: Build = build) -> Non
         os._exit(0)  # the supervisor is gone; nothing here is worth an orderly exit
 
 
+def _on_device(rendered: Rendered, pin: Pin) -> Rendered:
+    """The answer, with what the manifest says of the device beside its name."""
+    gpu = dataclasses.asdict(pin.gpu) if pin.gpu else None
+    return dataclasses.replace(rendered, facts={**rendered.facts, "pin": pin.name, "gpu": gpu})
+
+
 def _heed(connection: Connection, job: Job) -> None:
     """End the job if its owner took it back.
 
@@ -217,6 +241,20 @@ def _heed(connection: Connection, job: Job) -> None:
     while connection.poll():
         if connection.recv() == Cancel(job.job_id):
             raise CancelledError("cancelled while it was running", file=job.name)
+
+
+def _check_device(name: str, pin: Pin) -> None:
+    """Make sure that a pinned GPU is what TensorFlow computes on.
+
+    Raises:
+        DeviceAbsentError: it would have computed on something else, silently.
+    """
+    if pin.gpu is not None and not name.startswith("gpu"):
+        raise DeviceAbsentError(
+            f"{pin.gpu} is there, but TensorFlow only finds {name}",
+            key="device",
+            remedy="install nstd[gpu], and a driver that its CUDA accepts",
+        )
 
 
 def _redirect_stderr(path: Path) -> None:
@@ -230,8 +268,10 @@ def _outcome(
 ) -> Rendered | Failure:
     from nstd.render import Rendering  # noqa: PLC0415 - see the module's docstring
 
+    side = 0
     try:
         rendering = Rendering(job, engine, options.limits)
+        side = rendering.long_side
         expected = rendering.estimate
         connection.send(Begun(job.job_id, expected.seconds, expected.memory))
         last = 0.0
@@ -241,9 +281,11 @@ def _outcome(
                 connection.send(Progress(job.job_id, iterate))
                 last = now
             _heed(connection, job)
-        return rendering.finish()
+        return _on_device(rendering.finish(), options.pin)
     except (BrokenPipeError, EOFError):
         raise
+    except DeviceMemoryError as error:
+        return Failure.of(error, long_side=side)
     except NstdError as error:
         return Failure.of(error)
     except Exception as error:  # noqa: BLE001 - a job's failure must not end the worker

@@ -18,7 +18,7 @@ from conftest import save_picture
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-PATIENCE = 40.0
+PATIENCE = 60.0
 COPYING = Path(__file__).parent / "doubles" / "copying_daemon.py"
 SETTINGS: dict[str, Any] = {
     "settle_seconds": 0.2,
@@ -52,7 +52,7 @@ class DaemonProcess:
         copying: bool = False,
         crash: Sequence[str] = (),
         settings: Mapping[str, Any] | None = None,
-        **limits: float,
+        **limits: float | str,
     ) -> None:
         self.root = root
         self.events: list[dict[str, Any]] = []

@@ -1,9 +1,12 @@
 """Drop good and hostile jobs while the daemon is killed at random; then account for everything.
 
-    python tests/soak.py [--seconds 3600] [--seed 0] [--root DIR]
+    python tests/soak.py [--seconds 3600] [--seed 0] [--root DIR] [--workers]
 
 The spool is the real one, the engine copies pixels. Prints what was dropped, done, failed (and
 why), lost and duplicated; exit code 1 unless the last two are 0.
+
+With --workers the daemon lives on, and its workers die and hang instead: two of them, with the real
+network. Then the memory of the daemon is printed too, as it was early on and at the end.
 """
 
 from __future__ import annotations
@@ -41,10 +44,13 @@ class Soak:
     Args:
         root: of the daemon; empty.
         seed: of everything random but the timing.
+        workers: kill those, and not the daemon.
     """
 
-    def __init__(self, root: Path, seed: int) -> None:
+    def __init__(self, root: Path, seed: int, *, workers: bool = False) -> None:
         self._root = root
+        self._workers = workers
+        self.memory: list[float] = []
         self._chance = random.Random(seed)
         self._dropper = Dropper(root / "inbox", self._chance)
         self.kills: Counter[str] = Counter()
@@ -53,6 +59,8 @@ class Soak:
     def run(self, seconds: float) -> None:
         """Drop and kill for so long, then let everything come to its end."""
         end = time.monotonic() + seconds
+        if self._workers:
+            self._spare(end)
         while time.monotonic() < end:
             self._live(min(end, time.monotonic() + self._chance.uniform(1.0, 8.0)))
         for _ in range(_ENDING_TRIES):
@@ -64,9 +72,30 @@ class Soak:
         self.troubles.append(f"`once` still ends with {code}: {daemon.events[-3:]}")
 
     def _start(self, command: str, *crash: str) -> DaemonProcess:
+        if self._workers:
+            settings = {**SETTINGS, "device": ["cpu:0", "cpu:1"]}
+            limits = {**PATIENT, "stall_seconds": 10.0, "begin_seconds": 30.0}
+            return DaemonProcess(self._root, command, settings=settings, **limits)
         return DaemonProcess(
             self._root, command, copying=True, crash=crash, settings=SETTINGS, **PATIENT
         )
+
+    def _spare(self, until: float) -> None:
+        """One long life of the daemon, and many of its workers."""
+        daemon = self._start("run")
+        daemon.wait_for("worker.ready", count=2)
+        harm = time.monotonic()
+        while time.monotonic() < until:
+            self._act()
+            time.sleep(self._chance.uniform(0.0, 1.0))
+            if time.monotonic() >= harm:
+                number = self._chance.choice((signal.SIGKILL, signal.SIGSTOP))
+                self._signal_worker(daemon, number)
+                self.kills[f"worker: {number.name}"] += 1
+                self.memory.append(_resident(daemon.process.pid))
+                harm = time.monotonic() + self._chance.uniform(5.0, 40.0)
+        daemon.stop()
+        self._note(daemon)
 
     def _live(self, until: float) -> None:
         """One life of the daemon, and its end."""
@@ -79,7 +108,7 @@ class Soak:
             self._act()
             time.sleep(self._chance.uniform(0.0, 0.3))
         if way == "worker":
-            self._kill_worker(daemon)
+            self._signal_worker(daemon, signal.SIGKILL)
             time.sleep(0.5)
         if daemon.process.poll() is None:
             daemon.stop(signal.SIGTERM if way == "stop" else signal.SIGKILL)
@@ -96,11 +125,15 @@ class Soak:
         if self._chance.random() < 0.1 and self._dropper.dropped:
             self._dropper.cancel()
 
-    def _kill_worker(self, daemon: DaemonProcess) -> None:
+    def _signal_worker(self, daemon: DaemonProcess, number: signal.Signals) -> None:
         with contextlib.suppress(OSError):  # it may just be ending
-            for child in children(daemon.process.pid):
-                if b"spawn_main" in command_line(child):
-                    os.kill(child, signal.SIGKILL)
+            workers = [
+                child
+                for child in children(daemon.process.pid)
+                if b"spawn_main" in command_line(child)
+            ]
+            if workers:
+                os.kill(self._chance.choice(workers), number)
 
     def _note(self, daemon: DaemonProcess) -> None:
         """Keep what a daemon should not have said."""
@@ -173,6 +206,13 @@ class Soak:
         return {name.removesuffix(NEW) for name in told if name.endswith(NEW)}
 
 
+def _resident(pid: int) -> float:
+    """Resident memory of a process in MiB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
+    return int(line.split()[1]) / 1024
+
+
 def _by_name(folder: Path, pattern: str) -> dict[str, list[dict]]:
     """Manifests or reasons by the name of their job."""
     found: dict[str, list[dict]] = {}
@@ -187,6 +227,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", action="store_true", help="kill those; real network")
     parser.add_argument("--root", type=Path, help="keep the folders there; must be empty")
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
@@ -194,11 +235,14 @@ def main() -> int:
             stack.enter_context(tempfile.TemporaryDirectory(prefix="nstd-soak-"))
         )
         (root / "inbox").mkdir(parents=True)
-        soak = Soak(root, options.seed)
+        soak = Soak(root, options.seed, workers=options.workers)
         soak.run(options.seconds)
         counts = soak.account()
     for name, number in [*sorted(counts.items()), *soak.kills.items()]:
         print(f"{name:30} {number}")  # noqa: T201 - the point of it
+    if soak.memory:
+        early = soak.memory[min(3, len(soak.memory) - 1)]
+        print(f"the daemon's memory, MiB: {early:.1f} early on, {soak.memory[-1]:.1f} at the end")  # noqa: T201
     for trouble in soak.troubles:
         print(trouble)  # noqa: T201 - likewise
     return 1 if soak.troubles else 0

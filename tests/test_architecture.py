@@ -38,7 +38,8 @@ ALLOWED = {
     "nstd.validation": BASE,
     "nstd.strict_yaml": BASE,
     "nstd.sidecar": BASE,
-    "nstd.config": BASE,
+    "nstd.devices": {"nstd.errors"},
+    "nstd.config": BASE | {"nstd.devices"},
     "nstd.telemetry": FORMS,
     "nstd.images": PICTURES,
     "nstd.color": PICTURES,
@@ -48,9 +49,18 @@ ALLOWED = {
     "nstd.engine": PICTURES | {"nstd.engine"},
     "nstd.spool": FORMS | PICTURES | {"nstd.spool", "nstd.manifest"},
     "nstd.render": PICTURES | {"nstd.engine", "nstd.spool.files"},
-    "nstd.worker": PICTURES | {"nstd.engine", "nstd.render"},
-    "nstd.dispatch": FORMS | {"nstd.spool", "nstd.worker"},
-    "nstd.daemon": FORMS | {"nstd.spool", "nstd.worker", "nstd.dispatch", "nstd.images"},
+    "nstd.worker": PICTURES | {"nstd.engine", "nstd.render", "nstd.devices"},
+    "nstd.station": FORMS | {"nstd.worker"},
+    "nstd.dispatch": FORMS | {"nstd.spool", "nstd.worker", "nstd.station"},
+    "nstd.daemon": FORMS
+    | {
+        "nstd.spool",
+        "nstd.worker",
+        "nstd.station",
+        "nstd.dispatch",
+        "nstd.devices",
+        "nstd.images",
+    },
 }
 # Within the spool each module needs only those on the floors below its own.
 SPOOL_FLOORS = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from conftest import save_picture
 from jobs import FACTS, again, claimed, configure, drop, end, published, queued, rendered, tree
 
 from nstd import telemetry
+from nstd.devices import Pin
 from nstd.dispatch import Dispatcher
 from nstd.domain import Failure, Job, Rendered
 from nstd.entry import State
@@ -25,6 +25,7 @@ from nstd.errors import (
 from nstd.images import ImageLimits
 from nstd.spool import files, layout
 from nstd.spool.decide import Patience
+from nstd.station import Station
 from nstd.worker import Cancel, Finished, Options, Ready, Unable
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def worker() -> ListeningWorker:
 def dispatcher(desk: Desk, worker: ListeningWorker) -> Dispatcher:
     """Lend a dispatcher with that worker."""
     options = Options(
+        pin=Pin("cpu", ()),
         weights=Path("none"),
         precision="float32",
         threads=0,
@@ -86,8 +88,11 @@ def dispatcher(desk: Desk, worker: ListeningWorker) -> Dispatcher:
         limits=ImageLimits(),
         log=desk.config.root / "log",
     )
-    dispatcher = Dispatcher(desk, options, PATIENCE, lambda *_: None)
-    dispatcher._worker = worker  # type: ignore[assignment]
+    station = Station(
+        options, lambda *_: None, stall_seconds=99, begin_seconds=99, job_seconds=None, tries=2
+    )
+    station._worker = worker  # type: ignore[assignment]
+    dispatcher = Dispatcher(desk, [station], PATIENCE)
     dispatcher.hear()
     return dispatcher
 
@@ -112,7 +117,7 @@ def test_a_job_is_copied_handed_over_and_rendered(
     worker.says.append(Finished(entry.job_id, result(desk, entry), 1.0))
     dispatcher.hear()
     assert again(desk, entry).state is State.RENDERED
-    assert dispatcher.running is None
+    assert dispatcher.running == []
 
 
 def test_the_worker_has_one_job_and_a_few_are_copied_ahead(
@@ -133,7 +138,7 @@ def test_nothing_is_handed_to_a_worker_that_is_not_ready(
     desk: Desk, dispatcher: Dispatcher, worker: ListeningWorker
 ) -> None:
     """It builds its engine; meanwhile images are copied."""
-    dispatcher._is_ready = False
+    dispatcher.stations[0].is_ready = False
     entry = queued(desk)
     dispatcher.dispatch()
     assert worker.sent == []
@@ -200,7 +205,7 @@ def running(desk: Desk, dispatcher: Dispatcher) -> Entry:
     """Have the worker at a job."""
     entry = claimed(desk)
     dispatcher.dispatch()
-    assert dispatcher.running is not None
+    assert dispatcher.running
     return entry
 
 
@@ -214,27 +219,13 @@ def test_a_dead_worker_counts_an_attempt(
         dispatcher.hear()
         found = again(desk, entry)
         assert (found.attempts, found.state) == (attempts, state)
-        assert dispatcher.connection is None
+        assert dispatcher.connections == []
         worker.is_dead = False
-        dispatcher._worker, worker.says = worker, [READY]  # type: ignore[assignment]
+        dispatcher.stations[0]._worker, worker.says = worker, [READY]  # type: ignore[assignment]
         dispatcher.hear()
         dispatcher.dispatch()
     assert found.failure is not None
     assert found.failure.code == "worker_died"
-
-
-def test_workers_that_never_get_ready_end_the_daemon(
-    dispatcher: Dispatcher, worker: ListeningWorker
-) -> None:
-    """No job is to blame; after as many as a job has attempts it can't go on."""
-    for number in (1, 2):
-        dispatcher._worker, dispatcher._is_ready = worker, False  # type: ignore[assignment]
-        worker.is_dead = True
-        if number == 1:
-            dispatcher.hear()
-        else:
-            with pytest.raises(EngineUnavailableError, match="died 2 times before it was ready"):
-                dispatcher.hear()
 
 
 def test_an_engine_that_can_not_be_built_ends_the_daemon(
@@ -345,7 +336,7 @@ def test_priority_decides_who_is_next(desk: Desk, dispatcher: Dispatcher) -> Non
     high = queued(desk, "high", text="preset: draft\npriority: 5\n")
     drop(desk, "unclaimed")
     dispatcher.dispatch()
-    assert dispatcher.running is not None
-    assert dispatcher.running.job_id == high.job_id
+    (running,) = dispatcher.running
+    assert running.job_id == high.job_id
     assert again(desk, low).state is State.CLAIMED
-    assert dataclasses.replace(dispatcher.running) == again(desk, high)
+    assert running == again(desk, high)

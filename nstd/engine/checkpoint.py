@@ -17,33 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
+from nstd.domain import Checkpoint as Checkpoint  # noqa: PLC0414 - part of this module's interface
 from nstd.domain import Losses
 from nstd.engine.descent import State
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from nstd.domain import StyleRequest
-
-_NAME = "checkpoint.npz"
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """Where and how often to save.
-
-    Attributes:
-        folder: the transfer's own; holds one file, which each save replaces.
-        every_seconds: between saves; 0 saves after every call of the compiled loop.
-    """
-
-    folder: Path
-    every_seconds: float = 60.0
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self.folder / _NAME
 
 
 @dataclass(frozen=True, slots=True)

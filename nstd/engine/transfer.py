@@ -16,7 +16,7 @@ from nstd.engine.checkpoint import Saved
 from nstd.engine.descent import Schedule, State
 from nstd.engine.objective import Weights
 from nstd.engine.plan import Plan
-from nstd.errors import NonFiniteLossError
+from nstd.errors import DeviceMemoryError, NonFiniteLossError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +49,8 @@ class Transfer:
     Raises:
         ImageTooSmallError: an image has no position left at the deepest layer.
         TooLargeError: the estimate exceeds the request's `max_memory`.
+
+    Iterating raises DeviceMemoryError if the device has too little memory after all.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class Transfer:
         self._scales: list[ScaleSummary] = []
         self._optimise_seconds = 0.0
         self._notes: list[str] = []
-        self._iterates = self._run()
+        self._iterates = self._guarded()
 
     def __iter__(self) -> Iterator[Iterate]:
         """The iterates that are still to come."""
@@ -113,6 +115,20 @@ class Transfer:
             traces=self._engine.traces - self._traces_before,
             notes=tuple(self._notes),
         )
+
+    def _guarded(self) -> Iterator[Iterate]:
+        """Run; a device without memory for it is said so in our terms."""
+        try:
+            yield from self._run()
+        except tf.errors.ResourceExhaustedError as error:
+            height, width = self._request.shape
+            raise DeviceMemoryError(
+                f"{width}x{height} pixels are more than the memory of {self._engine.device.name} "
+                "holds",
+                file=self._request.name,
+                key="size",
+                remedy="lower size, or set limits.oom: shrink in the configuration",
+            ) from error
 
     def _run(self) -> Iterator[Iterate]:
         limit = self._request.params.time_limit

@@ -11,6 +11,7 @@ import dataclasses
 import errno
 import hashlib
 import json
+import os
 import re
 import secrets
 import shutil
@@ -88,7 +89,7 @@ def take(desk: Desk, entry: Entry) -> Entry | None:
     try:
         with beneath.folder(desk.inbox, entry.folder) as parent:
             renaming.no_replace(entry.sidecar, token, source_folder=parent)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # gone, or a link is in its folder's place
         forget(desk, entry)
         return None
     except OSError as error:
@@ -169,6 +170,8 @@ def job(config: Config, entry: Entry) -> Job:
         styles,
         entry.params,
         starts[0] if starts else None,
+        work / "checkpoint",
+        config.checkpoint_seconds,
     )
 
 
@@ -180,7 +183,7 @@ def attempt_number(entry: Entry) -> int:
 def give_back(desk: Desk, entry: Entry) -> None:
     """Undo a claim: the sidecar goes back to the inbox, our copies go, the row too."""
     token = layout.token(desk.config, entry)
-    if files.identity(token) is not None:
+    if os.path.lexists(token):  # a link that was swapped in goes back too
         put_back(desk.inbox, token, entry.place, entry.job_id)
         desk.want(entry)
     forget(desk, entry)

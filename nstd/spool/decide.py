@@ -6,13 +6,14 @@ to the same end, so recovery needs no code of its own. Limits and times come in 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 from nstd.domain import Failure
 from nstd.entry import Entry, Fate, State
-from nstd.errors import Disposition
+from nstd.errors import DeviceMemoryError, Disposition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -207,6 +208,7 @@ class Patience:
         backoff: seconds before the second attempt; doubled for each further one.
         longest: seconds that no wait exceeds.
         pause: seconds before a resource is asked for again.
+        shrinks: whether a job that exceeds the device's memory is tried again smaller.
     """
 
     attempts: int
@@ -214,6 +216,7 @@ class Patience:
     backoff: float
     longest: float
     pause: float
+    shrinks: bool = False
 
 
 def after_crash(entry: Entry, patience: Patience) -> Mapping[str, Any]:
@@ -241,6 +244,8 @@ def after_failure(
         patience: how often to try.
         now: seconds since the epoch.
     """
+    if failure.code == DeviceMemoryError.code and patience.shrinks:
+        return _shrunk(entry, failure)
     match failure.disposition:
         case Disposition.HOLD:  # the job is not to blame
             return {
@@ -263,3 +268,19 @@ def after_failure(
                 "failure": failure,
                 "hold": "",
             }
+
+
+# Memory goes with the area: half of it at each try.
+_SHRINKING = math.sqrt(0.5)
+_SMALLEST_SIDE = 128
+
+
+def _shrunk(entry: Entry, failure: Failure) -> Mapping[str, Any]:
+    """Changes to a job that is tried again at a smaller size, down to a point."""
+    assert entry.params is not None  # noqa: S101 - it was running
+    side = round(int(failure.details["long_side"]) * _SHRINKING)
+    changes = {"attempts": entry.attempts + 1, "hold": "", "not_before": 0.0}
+    if side < _SMALLEST_SIDE:
+        return {**changes, "state": State.FAILED, "failure": failure}
+    smaller = entry.params.model_copy(update={"size": side})
+    return {**changes, "state": State.CLAIMED, "params": smaller}

@@ -53,9 +53,9 @@ def ledger(config: Config) -> Path:
     return config.folder("state") / "ledger.sqlite"
 
 
-def worker_log(config: Config) -> Path:
-    """`state/worker.log`: what the worker process itself says, TensorFlow's words above all."""
-    return config.folder("state") / "worker.log"
+def worker_log(config: Config, device: str) -> Path:
+    """`state/worker-DEVICE.log`: what the process itself says, TensorFlow's words above all."""
+    return config.folder("state") / f"worker-{device.replace(':', '-').replace('/', '-')}.log"
 
 
 def staged(folder: Path, job_id: str) -> Path:

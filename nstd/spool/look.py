@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 from nstd.entry import Fate, State
@@ -99,9 +100,10 @@ def _original(desk: Desk, entry: Entry, one: Input) -> Original:
     if one.fate is not Fate.PENDING:
         return Original(Where.GONE)
     source = one.source
-    aside = files.identity(layout.aside(desk.config, entry, source.relative))
-    if aside is not None and not source.library:
-        return Original(Where.ASIDE if aside == one.identity else Where.OTHER_ASIDE)
+    aside = layout.aside(desk.config, entry, source.relative)
+    if os.path.lexists(aside) and not source.library:  # a link that was swapped in, perhaps
+        ours = one.identity is not None and files.identity(aside) == one.identity
+        return Original(Where.ASIDE if ours else Where.OTHER_ASIDE)
     if one.identity is None or beneath.identity(source.root, source.relative) != one.identity:
         return Original(Where.GONE)
     return Original(

@@ -22,6 +22,7 @@ from nstd.spool.ledger import Ledger
 from nstd.spool.look import look
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from nstd.config import Config
@@ -58,16 +59,17 @@ def open_ledger(config: Config) -> Ledger:
         return Ledger(path)
 
 
-def recover(desk: Desk, patience: Patience, besides: Entry | None = None) -> None:
+def recover(desk: Desk, patience: Patience, besides: Collection[Entry] = ()) -> None:
     """Account for what an earlier daemon left; the inbox is there.
 
     Args:
         desk: of this daemon.
         patience: how often a job may see its daemon die.
-        besides: the job that this daemon itself is running.
+        besides: the jobs that this daemon itself is running.
     """
+    ours = {entry.job_id for entry in besides}
     for entry in desk.ledger.unsettled(State.RUNNING):
-        if besides is not None and entry.job_id == besides.job_id:
+        if entry.job_id in ours:
             continue
         changes = after_crash(entry, patience)
         desk.ledger.advance(entry, "the daemon had died", **changes)

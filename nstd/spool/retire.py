@@ -91,7 +91,7 @@ def set_aside(desk: Desk, entry: Entry, index: int) -> Entry:
     try:
         with beneath.folder(source.root, source.relative.parent) as parent:
             renaming.no_replace(source.relative.name, target, source_folder=parent)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return entry  # just gone; the next look finds that
     except OSError as error:
         if error.errno not in _REFUSALS:

@@ -12,7 +12,7 @@ from nstd.spool import files, layout
 from nstd.spool.desk import now
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from nstd.entry import Entry
@@ -28,12 +28,14 @@ class Progress:
     """How far the running job has come.
 
     Attributes:
+        device: that it runs on.
         done: iterations.
         planned: iterations in all.
         seconds: of the latest iteration.
     """
 
     name: str
+    device: str
     done: int
     planned: int
     seconds: float
@@ -51,11 +53,13 @@ class StatusFile:
         self._next = 0.0
         self._told = ""
 
-    def update(self, running: Progress | None, incomplete: Mapping[Path, str], held: str) -> None:
+    def update(
+        self, running: Sequence[Progress], incomplete: Mapping[Path, str], held: str
+    ) -> None:
         """Write the file if it is time and there is something new.
 
         Args:
-            running: what the worker is at.
+            running: what the workers are at.
             incomplete: sidecars that wait in the inbox, and for what.
             held: why no job is begun; empty if jobs are.
 
@@ -90,13 +94,13 @@ class StatusFile:
             written.write_text(f"{text}\nWritten {stamp}.\n", encoding="utf-8")
             written.replace(target)
 
-    def _text(self, running: Progress | None, incomplete: Mapping[Path, str], held: str) -> str:
+    def _text(self, running: Sequence[Progress], incomplete: Mapping[Path, str], held: str) -> str:
         counts = self._desk.ledger.count()
         waiting = self._desk.ledger.next_up(_SHOWN, float("inf"))
         number = counts.get(State.QUEUED, 0) + counts.get(State.CLAIMED, 0)
         failed = self._desk.ledger.latest(State.FAILED, _SHOWN)
         lines = [f"Held: {names.shown(held)}"] if held else []
-        lines.append(f"Running: {_progress(running)}" if running else "Running: nothing")
+        lines += _section(f"Running: {len(running)}", [_progress(one) for one in running])
         lines += _section(f"Waiting: {_jobs(number)}", [_line(entry) for entry in waiting])
         reasons = [f"{names.shown(path)}: {names.shown(why)}" for path, why in incomplete.items()]
         lines += _section(f"Incomplete: {len(reasons)}", reasons[:_SHOWN])
@@ -118,8 +122,8 @@ def _progress(running: Progress) -> str:
     left = (running.planned - running.done) * running.seconds
     time_left = f"{left / _MINUTE:.0f} min" if left >= 2 * _MINUTE else f"{left:.0f} s"
     return (
-        f"{names.shown(running.name)}: {running.done} of {running.planned} iterations, "
-        f"about {time_left} left"
+        f"{names.shown(running.name)} on {running.device}: {running.done} of {running.planned} "
+        f"iterations, about {time_left} left"
     )
 
 

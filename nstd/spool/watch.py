@@ -8,6 +8,7 @@ the rescan itself, and needs no watcher.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 from pathlib import Path
@@ -49,6 +50,8 @@ _OWN_DESCRIPTORS = Path("/proc/self/fdinfo")
 _WATCH = re.compile(r"^inotify wd:\w+ ino:(\w+)", re.MULTILINE)
 
 _log = structlog.get_logger()
+# Watchdog warns of the order in which its own threads end.
+logging.getLogger("watchdog").setLevel(logging.ERROR)
 
 
 class Waker:

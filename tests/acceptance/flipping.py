@@ -40,11 +40,11 @@ class Flipping:
     def __exit__(self, *_: object) -> None:
         self._is_over.set()
         self._thread.join()
-        if self._path.is_symlink():
-            self._swap()
         for path in (self._path, self._link):
             if path.is_symlink():
                 path.unlink()
+        if self._link.exists():  # the real thing
+            self._link.rename(self._path)
 
     def _run(self) -> None:
         while not self._is_over.is_set():

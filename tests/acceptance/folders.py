@@ -27,8 +27,10 @@ def running(root: Path, **given: Any) -> Iterator[DaemonProcess]:
     try:
         process.wait_for("worker.ready")
         yield process
-        assert process.stop() == 0
-        assert process.count("internal.error") == 0
+        code = process.stop()
+        assert code == 0, (code, process.events[-4:], process.other_lines)
+        mistakes = [event for event in process.events if event["event"] == "internal.error"]
+        assert not mistakes, mistakes[0]["exception"]
         assert process.other_lines == []
     finally:
         if process.process.poll() is None:

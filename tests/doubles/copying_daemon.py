@@ -44,7 +44,13 @@ def main(command: str, file: str, *crash: str) -> int:
         crash_at(crash[0], int(crash[1]) if crash[1:] else 1)
     serve = functools.partial(worker.serve, build=copying_engine.build)
     try:
-        return Daemon(settings, Path("none"), drain=command == "once", main=serve).run()
+        return Daemon(
+            settings,
+            Path("none"),
+            drain=command == "once",
+            reread=lambda: config.load(Path(file)),
+            main=serve,
+        ).run()
     except NstdError as error:
         telemetry.fatal(error)
         return error.exit_code

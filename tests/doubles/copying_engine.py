@@ -1,6 +1,7 @@
 """An engine that gives back the content image, slowly if asked to: `iterations` of 10 ms each.
 
-It stands in for the network where only the spool is under test.
+It stands in for the network where only the spool is under test. A content image with the name of
+a fault makes it commit that fault after its first iterate.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import faults
 import numpy as np
 
 from nstd.domain import Iterate, Losses, ScaleSummary, StyleResult
@@ -76,6 +78,7 @@ class CopyingTransfer:
             losses = Losses(1.0 / (number + 1), 0.0, 1.0 / (number + 1), 0.0)
             self._trace.append(losses)
             yield Iterate(number, self._planned, 64, losses, number, SECONDS_AN_ITERATION)
+            faults.commit(self._request)
 
     def result(self) -> StyleResult:
         """The picture, unchanged."""
@@ -105,8 +108,9 @@ class CopyingEngine:
     weights = CopyingWeights()
     device = CopyingDevice()
 
-    def transfer(self, request: StyleRequest) -> CopyingTransfer:
-        """Prepare a transfer."""
+    def transfer(self, request: StyleRequest, saving: object = None) -> CopyingTransfer:
+        """Prepare a transfer; nothing is saved on the way."""
+        del saving
         return CopyingTransfer(request)
 
 

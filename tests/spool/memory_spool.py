@@ -205,6 +205,9 @@ class MemorySpool:
         for entry in self._unsettled(State.RUNNING):
             self._advance(entry, **decide.after_crash(entry, PATIENCE))
             self._tick()
+        for entry in self._unsettled(State.QUEUED, State.FAILED, State.CANCELLED):
+            if decide.next_step(entry, self._look(entry)).do is Do.TAKE:
+                self._take(entry)
         for folder in (self.claimed, self.aside):
             for job_id, name in list(folder):
                 if not self._is_known(job_id):

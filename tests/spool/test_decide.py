@@ -19,6 +19,7 @@ VERSION = FileIdentity(1, 2, 3, 4)
 THERE, ASIDE = Original(Where.THERE), Original(Where.ASIDE)
 OTHER, GONE = Original(Where.OTHER_ASIDE), Original(Where.GONE)
 BY_JOB = Original(Where.THERE, wanted_by_job=True)
+UNREAD = Original(Where.THERE, may_be_wanted=True)
 BY_SIDECAR = Original(Where.THERE, wanted_by_sidecar=True)
 PATIENCE = Patience(attempts=3, crashes=4, backoff=10.0, longest=15.0, pause=2.0)
 
@@ -108,6 +109,8 @@ def test_rendered_as_a_duplicate(manifest: bool, step: Do) -> None:  # noqa: FBT
         ("archive", THERE, True, None, Do.SET_ASIDE),
         ("archive", THERE, False, None, Do.WAIT),
         ("archive", BY_SIDECAR, True, None, Do.WAIT),
+        ("archive", UNREAD, True, None, Do.WAIT),
+        ("keep", UNREAD, True, None, Do.LEAVE),
         ("archive", BY_JOB, True, None, Do.LEAVE),
         ("archive", BY_JOB, False, None, Do.LEAVE),
         ("archive", GONE, True, None, Do.LOSE),
@@ -178,6 +181,7 @@ def test_published_token(
     [
         (THERE, True, Do.SET_ASIDE),
         (THERE, False, Do.WAIT),
+        (UNREAD, True, Do.WAIT),
         (BY_JOB, True, Do.COPY_OUT),
         (BY_JOB, False, Do.COPY_OUT),
         (BY_SIDECAR, True, Do.COPY_OUT),

@@ -163,7 +163,7 @@ def test_the_job_of_this_daemon_is_left_alone(desk: Desk) -> None:
     """An inbox that comes back under a running job is no death."""
     mine = desk.ledger.advance(claimed(desk, "a"), state=State.RUNNING)
     other = desk.ledger.advance(claimed(desk, "b"), state=State.RUNNING)
-    opening.recover(desk, PATIENCE, besides=mine)
+    opening.recover(desk, PATIENCE, besides=[mine])
     assert again(desk, mine).state is State.RUNNING
     assert again(desk, other).crashes == 1
 

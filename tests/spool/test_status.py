@@ -28,11 +28,12 @@ def test_it_tells_what_runs_waits_lacks_failed_and_is_done(desk: Desk) -> None:
     end(desk, failed(desk, "f"))
     queued(desk, "q")
     desk.ledger.advance(claimed(desk, "h"), hold="no room")
-    running = Progress("r", done=3, planned=10, seconds=2.0)
-    StatusFile(desk).update(running, {Path("i.yaml"): "i.jpg is not there"}, "")
+    running = Progress("r", "cpu", done=3, planned=10, seconds=2.0)
+    StatusFile(desk).update([running], {Path("i.yaml"): "i.jpg is not there"}, "")
     lines = text(desk).splitlines()
     assert lines[:-2] == [
-        "Running: r: 3 of 10 iterations, about 14 s left",
+        "Running: 1",
+        "  r on cpu: 3 of 10 iterations, about 14 s left",
         "Waiting: 2 jobs",
         *sorted(["  q", "  h: no room"], key=lines.index),
         "Incomplete: 1",
@@ -46,13 +47,13 @@ def test_it_tells_what_runs_waits_lacks_failed_and_is_done(desk: Desk) -> None:
 
 def test_it_tells_why_nothing_is_begun(desk: Desk) -> None:
     """First of all."""
-    StatusFile(desk).update(None, {}, "only 3 MiB are free")
-    assert text(desk).splitlines()[:2] == ["Held: only 3 MiB are free", "Running: nothing"]
+    StatusFile(desk).update([], {}, "only 3 MiB are free")
+    assert text(desk).splitlines()[:2] == ["Held: only 3 MiB are free", "Running: 0"]
 
 
 def test_long_times_are_in_minutes(desk: Desk) -> None:
     """Nobody wants to divide."""
-    StatusFile(desk).update(Progress("r", 0, 100, 6.0), {}, "")
+    StatusFile(desk).update([Progress("r", "gpu:1", 0, 100, 6.0)], {}, "")
     assert "about 10 min left" in text(desk)
 
 
@@ -60,7 +61,7 @@ def test_names_can_not_forge_a_line(desk: Desk) -> None:
     """12. What isn't printable is escaped, and so is what isn't UTF-8."""
     name = os.fsdecode(b"caf\xe9\nDone: 99")
     queued(desk, name)
-    StatusFile(desk).update(None, {Path(f"{name}.yaml"): "x\x1b[2J"}, "")
+    StatusFile(desk).update([], {Path(f"{name}.yaml"): "x\x1b[2J"}, "")
     assert "  caf\\udce9\\nDone: 99" in text(desk).splitlines()
     assert "x\\x1b[2J" in text(desk)
     assert "\nDone: 99" not in text(desk)
@@ -70,7 +71,7 @@ def test_only_the_first_few_are_named(desk: Desk) -> None:
     """The numbers are of all."""
     for number in range(12):
         desk.ledger.admit(an_entry(f"job-{number:02}"))
-    StatusFile(desk).update(None, {Path(f"{n}.yaml"): "waits" for n in range(12)}, "")
+    StatusFile(desk).update([], {Path(f"{n}.yaml"): "waits" for n in range(12)}, "")
     lines = text(desk).splitlines()
     assert "Waiting: 12 jobs" in lines
     assert "Incomplete: 12" in lines
@@ -79,9 +80,9 @@ def test_only_the_first_few_are_named(desk: Desk) -> None:
 
 def test_it_is_replaced_in_one_step(desk: Desk) -> None:
     """A reader has the old one or the new one, whole; nothing temporary is seen in the inbox."""
-    StatusFile(desk).update(None, {}, "first")
+    StatusFile(desk).update([], {}, "first")
     with (desk.inbox / "STATUS.txt").open() as reader:
-        StatusFile(desk).update(None, {}, "second")
+        StatusFile(desk).update([], {}, "second")
         assert "first" in reader.read()
     assert "second" in text(desk)
     assert sorted(path.name for path in desk.inbox.iterdir()) == [".nstd", "STATUS.txt"]
@@ -90,16 +91,16 @@ def test_it_is_replaced_in_one_step(desk: Desk) -> None:
 def test_it_is_not_written_for_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither too often, nor when nothing has changed."""
     told = StatusFile(desk)
-    told.update(None, {}, "first")
-    told.update(None, {}, "second")
+    told.update([], {}, "first")
+    told.update([], {}, "second")
     assert "first" in text(desk), "too soon"
     monkeypatch.setattr(status, "_PAUSE", 0.0)
     told = StatusFile(desk)
-    told.update(None, {}, "third")
+    told.update([], {}, "third")
     before = (desk.inbox / "STATUS.txt").stat().st_ino
-    told.update(None, {}, "third")
+    told.update([], {}, "third")
     assert (desk.inbox / "STATUS.txt").stat().st_ino == before
-    told.update(None, {}, "fourth")
+    told.update([], {}, "fourth")
     assert "fourth" in text(desk)
 
 
@@ -114,7 +115,7 @@ def test_it_can_be_done_without(desk: Desk) -> None:
     """`status_file: false`."""
     configure(desk, status_file=False)
     told = StatusFile(desk)
-    told.update(None, {}, "")
+    told.update([], {}, "")
     told.close()
     assert not (desk.inbox / "STATUS.txt").exists()
 
@@ -123,4 +124,4 @@ def test_an_inbox_that_refuses_is_a_resource_problem(desk: Desk) -> None:
     """A folder has its name."""
     (desk.inbox / "STATUS.txt").mkdir()
     with pytest.raises(CannotWriteError, match=r"STATUS\.txt"):
-        StatusFile(desk).update(None, {}, "")
+        StatusFile(desk).update([], {}, "")

@@ -64,10 +64,13 @@ def test_a_renamed_file_wakes(waker: Waker, tmp_path: Path) -> None:
 
 def test_a_file_in_a_new_folder_wakes(waker: Waker, tmp_path: Path) -> None:
     """Folders made later are watched too."""
-    (tmp_path / "deep" / "er").mkdir(parents=True)
-    assert is_woken(waker, 5)
-    settle(waker)
-    (tmp_path / "deep" / "er" / "a.jpg").write_bytes(b"x")
+    folder = tmp_path
+    for name in ("deep", "er"):
+        folder /= name
+        folder.mkdir()
+        assert is_woken(waker, 5)
+        settle(waker)
+    (folder / "a.jpg").write_bytes(b"x")
     assert is_woken(waker, 5)
 
 

@@ -1,0 +1,124 @@
+"""A station: a worker process that dies before it is ready, again and again."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nstd import worker
+from nstd.devices import Gpu, Pin
+from nstd.errors import DeviceAbsentError, EngineUnavailableError
+from nstd.images import ImageLimits
+from nstd.station import Station
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from pathlib import Path
+
+CPU = Pin("cpu", (("CUDA_VISIBLE_DEVICES", "-1"),))
+ABSENT = Pin("gpu:0", (("NSTD_TEST_PIN", "GPU-1"),), Gpu(0, "GPU-1", "imagined", 2**30, "9.0"))
+PATIENCE = 30.0
+
+
+def dying(lives: Path, connection: Connection, options: worker.Options) -> None:
+    """End before being ready, as often as the file says; then be a worker."""
+    left = int(lives.read_text())
+    if left:
+        lives.write_text(str(left - 1))
+        os._exit(7)
+    import copying_engine  # noqa: PLC0415 - in the worker only
+
+    worker.serve(connection, options, copying_engine.build)
+
+
+def options(folder: Path, pin: Pin = CPU) -> worker.Options:
+    """Start a worker with nothing but a log."""
+    return worker.Options(
+        pin=pin,
+        weights=folder / "none",
+        precision="auto",
+        threads=0,
+        deterministic=False,
+        limits=ImageLimits(),
+        log=folder / "worker.log",
+    )
+
+
+def make_station(folder: Path, lives: int, tries: int = 3) -> Station:
+    """Make a station whose first workers die."""
+    count = folder / "lives"
+    count.write_text(str(lives))
+    main = functools.partial(dying, count)
+    return Station(
+        options(folder), main, stall_seconds=9.0, begin_seconds=99.0, job_seconds=None, tries=tries
+    )
+
+
+def tend(station: Station) -> None:
+    """Keep it going until a worker is ready."""
+    deadline = time.monotonic() + PATIENCE
+    while not station.is_ready:
+        assert time.monotonic() < deadline
+        station.start()
+        for _ in station.hear():
+            raise AssertionError("it has no job to speak of")
+        time.sleep(0.02)
+
+
+def test_a_worker_that_dies_at_first_is_replaced_after_a_rest(tmp_path: Path) -> None:
+    """Each death makes the rest longer, and the first readiness ends the count."""
+    station = make_station(tmp_path, lives=1)
+    started = time.monotonic()
+    tend(station)
+    assert time.monotonic() - started >= 1.0, "it was given a rest"
+    assert station.deaths == 0
+    assert station.is_idle
+    assert station.resident_bytes() > 10 * 2**20
+    assert station.stop() is None
+
+
+def sleeping(connection: Connection, options: worker.Options) -> None:
+    """Never be ready."""
+    del connection, options
+    time.sleep(1e6)
+
+
+def test_a_worker_that_is_never_ready_is_killed(tmp_path: Path) -> None:
+    """36. Its start may hang too; that counts as a death before it was ready."""
+    station = Station(
+        options(tmp_path),
+        sleeping,
+        stall_seconds=9.0,
+        begin_seconds=0.5,
+        job_seconds=None,
+        tries=2,
+    )
+    with pytest.raises(EngineUnavailableError, match=r"died 2 times .* \(killed\)"):
+        tend(station)
+
+
+def test_an_engine_that_can_never_be_built_is_an_error(tmp_path: Path) -> None:
+    """After as many deaths as a job may have, none of them ready before."""
+    station = make_station(tmp_path, lives=9, tries=2)
+    with pytest.raises(EngineUnavailableError, match="died 2 times before it was ready"):
+        tend(station)
+
+
+def test_a_gpu_that_tensorflow_does_not_find_is_an_error(tmp_path: Path) -> None:
+    """38. The driver tells of it, but the engine would have computed on the CPU."""
+    (tmp_path / "lives").write_text("0")
+    main = functools.partial(dying, tmp_path / "lives")
+    station = Station(
+        options(tmp_path, ABSENT),
+        main,
+        stall_seconds=9.0,
+        begin_seconds=99.0,
+        job_seconds=None,
+        tries=3,
+    )
+    with pytest.raises(DeviceAbsentError, match="TensorFlow only finds cpu"):
+        tend(station)
