@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -87,6 +89,31 @@ def test_files_of_extreme_shapes_are_refused_clearly(
     for pair, who in (((extreme, good), "the content image"), ((good, extreme), "the style image")):
         with pytest.raises(ImageTooSmallError, match=f"{who}: size: is .*needs 16 on the short"):
             nstd.stylize(*pair, nstd.StyleParams(preset="fast"))
+
+
+REPEATED = """
+import sys
+import nstd
+from nstd import api
+
+exact = api.engine(deterministic=True)
+params = nstd.StyleParams(size=64, init="random", seed=7, iterations=12, min_scale=32)
+pictures = [nstd.stylize(*sys.argv[1:], params, using=exact).image for _ in range(2)]
+assert pictures[0].tobytes() == pictures[1].tobytes(), abs(pictures[0] - pictures[1]).max()
+assert pictures[0].std() > 0.05
+"""
+
+
+def test_the_same_request_twice_is_the_same_to_the_byte(tmp_path: Path) -> None:
+    """In a process of its own: TensorFlow becomes deterministic for good."""
+    pair = [save_picture(tmp_path / f"{seed}.png", 64, 56, seed=seed) for seed in (0, 1)]
+    done = subprocess.run(
+        [sys.executable, "-c", REPEATED, *map(str, pair)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_unknown_names_are_attribute_errors() -> None:
