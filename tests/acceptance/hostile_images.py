@@ -43,24 +43,24 @@ def png_bomb() -> bytes:
 
 
 def profile_bomb() -> bytes:
-    """64 x 48 pixels whose colour profile is 400 MB of zeros in 400 kB."""
+    """64 x 48 pixels whose colour profile is 160 MB of zeros in 160 kB."""
     pixels = zlib.compress(b"".join(b"\0" + bytes(range(0, 192, 3)) for _ in range(48)))
-    profile = chunk(b"iCCP", b"icc\0\0" + deflated_zeros(400 * 2**20))
+    profile = chunk(b"iCCP", b"icc\0\0" + deflated_zeros(160 * 2**20))
     return png(64, 48, 8, pixels, profile)
 
 
 def text_bomb() -> bytes:
-    """64 x 48 pixels with a comment of 400 MB in 400 kB."""
+    """64 x 48 pixels with a comment of 160 MB in 160 kB."""
     pixels = zlib.compress(b"".join(b"\0" + bytes(range(0, 192, 3)) for _ in range(48)))
-    comment = chunk(b"zTXt", b"Comment\0\0" + deflated_zeros(400 * 2**20))
+    comment = chunk(b"zTXt", b"Comment\0\0" + deflated_zeros(160 * 2**20))
     return png(64, 48, 8, pixels, comment)
 
 
 def pixel_bomb() -> bytes:
-    """64 x 48 pixels whose data goes on for 400 MB after the last of them."""
+    """64 x 48 pixels whose data goes on for 160 MB after the last of them."""
     rows = b"".join(b"\0" + bytes(range(0, 192, 3)) for _ in range(48))
     packer, block = zlib.compressobj(9), bytes(2**20)
-    parts = [packer.compress(rows), *(packer.compress(block) for _ in range(400))]
+    parts = [packer.compress(rows), *(packer.compress(block) for _ in range(160))]
     return png(64, 48, 8, b"".join([*parts, packer.flush()]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import socket
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MEBIBYTE = 2**20
-# What either process may grow by over a bomb; each would take hundreds of MiB or more.
+# What either process may grow by over a bomb; each would take more, most of them far more.
 GROWTH = 100 * MEBIBYTE
 
 
@@ -51,34 +52,42 @@ def inbox(daemon: DaemonProcess) -> Path:
     return daemon.root / "inbox"
 
 
-@pytest.mark.parametrize("share", [0.3, 0.9])
-@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
-@pytest.mark.parametrize("role", ["content", "style"])
+CUTS = list(itertools.product(["content", "style"], ["jpg", "png", "webp", "tif"], [0.3, 0.9]))
+
+
+@pytest.fixture(scope="module")
+def _truncated(daemon: DaemonProcess) -> None:
+    """Drop all of them at once: one of two pictures is cut off."""
+    noise = np.random.default_rng(1).integers(0, 256, (120, 160, 3), np.uint8)
+    for number, (role, suffix, share) in enumerate(CUTS):
+        folder = daemon.root / "inbox" / f"cut{number}"
+        folder.mkdir()
+        pictures = {"content": "a.jpg", "style": "b.jpg"} | {role: f"cut.{suffix}"}
+        for name in pictures.values():
+            Image.fromarray(noise).save(folder / name)
+        data = (folder / pictures[role]).read_bytes()
+        (folder / pictures[role]).write_bytes(data[: int(len(data) * share)])
+        named = "".join(f"{role}: {name}\n" for role, name in pictures.items())
+        (folder / "job.yaml").write_text(named)
+
+
+@pytest.mark.usefixtures("_truncated")
+@pytest.mark.parametrize("number", range(len(CUTS)), ids=[f"{r}-{s}-{c}" for r, s, c in CUTS])
 def test_a_truncated_picture_is_quarantined(
-    daemon: DaemonProcess, inbox: Path, role: str, suffix: str, share: float
+    daemon: DaemonProcess, inbox: Path, number: int
 ) -> None:
     """16. Its file is named, nothing is tried again, and the whole set is in failed/."""
-    name = f"{role}-{suffix}-{share}".replace(".", "")
-    folder = inbox / name
-    pictures = {"content": folder / "a.jpg", "style": folder / "b.jpg"}
-    pictures[role] = folder / f"cut.{suffix}"
-    for path in pictures.values():
-        path.parent.mkdir(exist_ok=True)
-        noise = np.random.default_rng(1).integers(0, 256, (120, 160, 3), np.uint8)
-        Image.fromarray(noise).save(path)
-    data = pictures[role].read_bytes()
-    pictures[role].write_bytes(data[: int(len(data) * share)])
-    named = "".join(f"{role}: {path.name}\n" for role, path in pictures.items())
-    (folder / "job.yaml").write_text(named)
+    role, suffix, _ = CUTS[number]
+    name = f"cut{number}"
     failed = daemon.wait_for("job.failed", name=f"{name}/job")
     daemon.wait_for("job.retired", name=f"{name}/job")
     told = reason(daemon.root, f"{name}/job")
     assert (told["code"], told["file"]) == ("image", f"cut.{suffix}")
     assert failed["attempt"] <= 1
     assert not [e for e in daemon.events if e["event"] == "job.deferred"]
-    whole = {"job.yaml", *(path.name for path in pictures.values())}
-    assert names(daemon.root / "failed" / name) - whole == {"job.reason.txt", "job.reason.json"}
-    assert names(folder) == set()
+    whole = {"job.yaml", f"cut.{suffix}", "b.jpg" if role == "content" else "a.jpg"}
+    assert names(daemon.root / "failed" / name) == whole | {"job.reason.txt", "job.reason.json"}
+    assert names(inbox / name) == set()
 
 
 @pytest.mark.parametrize("kind", BOMBS)
@@ -213,23 +222,29 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     assert shutil.which("setpriv") or not wrapper
 
 
+@pytest.fixture(scope="module")
+def _hard(painter: DaemonProcess) -> None:
+    """Drop all of them at once, each as content and as style, and beside it its plain likeness."""
+    for (kind, (suffix, save)), role in itertools.product(HARD.items(), ["content", "style"]):
+        folder = painter.root / "inbox" / f"{kind}-{role}"
+        folder.mkdir(parents=True)
+        expected = save(folder / f"hard.{suffix}")
+        Image.fromarray(expected).save(folder / "plain.png")
+        hard, plain = f"hard.{suffix}", "plain.png"
+        content, style = (hard, plain) if role == "content" else (plain, hard)
+        # The draft of a picture in its own style is that picture, as far as the decoder can.
+        (folder / "a.yaml").write_text(f"content: {content}\nstyle: {style}\nsize: 96\n")
+        (folder / "plain.yaml").write_text(f"content: {plain}\nstyle: {plain}\nsize: 96\n")
+
+
+@pytest.mark.usefixtures("_hard")
 @pytest.mark.parametrize("role", ["content", "style"])
 @pytest.mark.parametrize("kind", HARD)
 def test_a_picture_that_is_hard_to_read_comes_out_right(
     painter: DaemonProcess, kind: str, role: str
 ) -> None:
     """26b. Whatever its file is like, content and style are seen in their right colours."""
-    suffix, save = HARD[kind]
     name = f"{kind}-{role}"
-    folder = painter.root / "inbox" / name
-    folder.mkdir(parents=True)
-    expected = save(folder / f"hard.{suffix}")
-    Image.fromarray(expected).save(folder / "plain.png")
-    pair = (f"hard.{suffix}", "plain.png") if role == "content" else ("plain.png", f"hard.{suffix}")
-    # The draft of a picture in its own style is that picture, as far as the decoder can.
-    text = f"content: {pair[0]}\nstyle: {pair[1]}\nsize: 96\n"
-    (folder / "a.yaml").write_text(text)
-    (folder / "plain.yaml").write_text("content: plain.png\nstyle: plain.png\nsize: 96\n")
     for job in ("a", "plain"):
         painter.wait_for("job.retired", name=f"{name}/{job}", state="retired")
     outbox = painter.root / "outbox" / name

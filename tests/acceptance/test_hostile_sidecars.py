@@ -114,11 +114,18 @@ WRONG = {
 }
 
 
+@pytest.fixture(scope="module")
+def _wrong(daemon: DaemonProcess) -> None:
+    """Drop all of them at once."""
+    for name, (text, _) in WRONG.items():
+        drop(daemon.root / "inbox", name, text)
+
+
+@pytest.mark.usefixtures("_wrong")
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_sidecar_is_refused(daemon: DaemonProcess, inbox: Path, name: str) -> None:
+def test_a_wrong_sidecar_is_refused(daemon: DaemonProcess, name: str) -> None:
     """20. Tags, duplicates, unknown keys, types, ranges: the key and the trouble are named."""
-    text, clauses = WRONG[name]
-    drop(inbox, name, text)
+    _, clauses = WRONG[name]
     message = refused(daemon, name)
     assert not [clause for clause in clauses if clause not in message], message
     assert "move it, with its images, back to the inbox" in message
@@ -190,10 +197,18 @@ def assert_kept(root: Path, secret: Path) -> None:
             assert abs(blocks(path) - MAGENTA).max() > 30, path
 
 
+@pytest.fixture(scope="module")
+def _ways_out(daemon: DaemonProcess) -> None:
+    """Drop all of them at once."""
+    make_secret(daemon.root / "secret.png")
+    for name, text in WAYS_OUT.items():
+        drop(daemon.root / "inbox", name, text)
+
+
+@pytest.mark.usefixtures("_ways_out")
 @pytest.mark.parametrize("name", WAYS_OUT)
-def test_a_way_out_is_refused(daemon: DaemonProcess, inbox: Path, secret: Path, name: str) -> None:
+def test_a_way_out_is_refused(daemon: DaemonProcess, secret: Path, name: str) -> None:
     """21. `../`, hidden files, NUL: refused by the sidecar's words alone, key named."""
-    drop(inbox, name, WAYS_OUT[name])
     message = refused(daemon, name)
     assert WAYS_OUT[name].split(":")[0] in message
     assert_kept(daemon.root, secret)

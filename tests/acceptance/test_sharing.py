@@ -161,7 +161,7 @@ def test_a_duplicate_may_be_skipped(tmp_path: Path) -> None:
     settings = {"on_duplicate": "skip"}
     with running(tmp_path, settings=settings) as daemon:
         for name in ("first", "again"):
-            drop(tmp_path / "inbox" / name, "a", LONG, seed=3)
+            drop(tmp_path / "inbox" / name, "a", "preset: fast\niterations: 4\n", seed=3)
             line = daemon.wait_for("job.done", name=f"{name}/a")
             daemon.wait_for("job.retired", name=f"{name}/a")
         first, again = (manifest(tmp_path, f"{name}/a") for name in ("first", "again"))
@@ -169,12 +169,12 @@ def test_a_duplicate_may_be_skipped(tmp_path: Path) -> None:
         assert again["output"]["name"] == "../first/a.png"
         assert names(tmp_path / "outbox" / "again") == {"a.json"}
         assert names(tmp_path / "done" / "again") == {"a.yaml", "a.jpg", "a.style.png"}
-        drop(tmp_path / "inbox" / "other", "a", LONG + "seed: 1\n", seed=3)
+        drop(tmp_path / "inbox" / "other", "a", "preset: fast\niterations: 4\nseed: 1\n", seed=3)
         daemon.wait_for("job.done", name="other/a")
         assert "duplicate_of" not in manifest(tmp_path, "other/a")
         (tmp_path / "outbox" / "first" / "a.png").unlink()
         (tmp_path / "outbox" / "other" / "a.png").unlink()
-        drop(tmp_path / "inbox" / "lost", "a", LONG, seed=3)
+        drop(tmp_path / "inbox" / "lost", "a", "preset: fast\niterations: 4\n", seed=3)
         daemon.wait_for("job.done", name="lost/a")
         assert "duplicate_of" not in manifest(tmp_path, "lost/a"), "its result is gone"
 
