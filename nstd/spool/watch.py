@@ -50,8 +50,14 @@ _OWN_DESCRIPTORS = Path("/proc/self/fdinfo")
 _WATCH = re.compile(r"^inotify wd:\w+ ino:(\w+)", re.MULTILINE)
 
 _log = structlog.get_logger()
-# Watchdog warns of the order in which its own threads end.
-logging.getLogger("watchdog").setLevel(logging.ERROR)
+
+
+def _matters(record: logging.LogRecord) -> bool:
+    """Whether a warning of watchdog's is worth a line; that on the order of its end is not."""
+    return "called when the thread is inactive" not in record.getMessage()
+
+
+logging.getLogger("watchdog.observers.inotify").addFilter(_matters)
 
 
 class Waker:

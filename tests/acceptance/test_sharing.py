@@ -321,7 +321,7 @@ def test_the_status_file_tells_what_is_going_on(tmp_path: Path) -> None:
         (inbox / "long.cancel").touch()
         daemon.wait_for("job.retired", name="next")
         until(lambda: "Done: 2" in status.read_text())
-    assert "Running: long: " in text
+    assert "  long on cpu: " in text
     assert " of 1200 iterations, about " in text
     assert "Waiting: 1 job\n  next\n" in text
     assert "Incomplete: 1\n  early.yaml: late.png is not there\n" in text
