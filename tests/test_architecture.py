@@ -46,6 +46,7 @@ ALLOWED = {
     "nstd.resampling": PICTURES,
     "nstd.encoding": PICTURES,
     "nstd.manifest": BASE,
+    "nstd.notify": set(),
     "nstd.engine": PICTURES | {"nstd.engine"},
     "nstd.spool": FORMS | PICTURES | {"nstd.spool", "nstd.manifest"},
     "nstd.render": PICTURES | {"nstd.engine", "nstd.spool.files"},
@@ -60,6 +61,7 @@ ALLOWED = {
         "nstd.dispatch",
         "nstd.devices",
         "nstd.images",
+        "nstd.notify",
     },
 }
 # Within the spool each module needs only those on the floors below its own.
