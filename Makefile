@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types tests soak bench install clean
+.PHONY: demo test test-systemd lint types tests soak bench install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/nstd demo
@@ -20,6 +20,10 @@ types: $(VENV)/.developed
 
 tests: $(VENV)/.developed
 	$(BIN)/python -m pytest
+
+# Under the real systemd, in a throw-away machine that needs root and namespaces.
+test-systemd: $(VENV)/.developed
+	$(BIN)/python -m pytest tests/systemd
 
 # An hour: good and hostile jobs while the daemon is killed at random. SOAK_SECONDS=600 SEED=7 make soak
 SOAK_SECONDS ?= 3600

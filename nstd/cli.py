@@ -119,6 +119,28 @@ def once(*, root: RootOption = None, config: ConfigOption = None) -> None:
 
 
 @app.command()
+def check(
+    *,
+    root: RootOption = None,
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Say whether the daemon can work here, and what to do if it can't."""
+    from nstd import doctor  # noqa: PLC0415
+
+    findings = doctor.examine(lambda: _config(root, config))
+    if as_json:
+        import json  # noqa: PLC0415
+
+        typer.echo(json.dumps(doctor.plain(findings), indent=2))
+    else:
+        from rich.console import Console  # noqa: PLC0415
+
+        Console().print(doctor.table(findings))
+    raise typer.Exit(doctor.exit_code(findings))
+
+
+@app.command()
 def demo(
     root: Annotated[
         Path, typer.Option("--root", metavar="DIR", help="The demonstration's own folder.")

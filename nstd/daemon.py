@@ -16,18 +16,17 @@ from typing import TYPE_CHECKING
 import structlog
 
 import nstd
-from nstd import devices, telemetry, worker
+from nstd import devices, notify, telemetry, worker
 from nstd.dispatch import Dispatcher
 from nstd.domain import internal_failure
 from nstd.entry import State
 from nstd.errors import CannotWriteError, Disposition, InboxAbsentError, NstdError
 from nstd.images import ImageLimits
-from nstd.spool import layout, lock, marker, opening, retention
+from nstd.spool import layout, lock, marker, opening, retention, status
 from nstd.spool.closing import Closing
 from nstd.spool.decide import Patience
 from nstd.spool.desk import Desk, now
 from nstd.spool.intake import Findings, Intake
-from nstd.spool.status import StatusFile
 from nstd.spool.watch import Waker, Watch
 from nstd.station import Station
 
@@ -43,6 +42,8 @@ _SCAN_PAUSE = 0.1
 # A scan may take this share of the time, so that a long inbox doesn't keep the jobs waiting.
 _SCAN_SHARE = 0.1
 _PRUNE_SECONDS = 60.0
+# What the end may take beyond the grace time: results on their way, workers that must be killed.
+_ENDING_SECONDS, _WORKER_SECONDS = 15.0, 12.0
 _FAILED, _UNFINISHED = 1, 75
 
 _log = structlog.get_logger()
@@ -77,6 +78,7 @@ class Daemon:
         self._reread = reread
         self._main = main
         self._pins = devices.pins(config.device, devices.inventory())
+        self._service = notify.Service()
         self._waker = Waker()
         self._next_scan = self._scan_not_before = 0.0
         self._next_prune = 0.0
@@ -130,7 +132,7 @@ class Daemon:
         self._intake = Intake(self._desk)
         self._closing = Closing(self._desk)
         self._dispatcher = self._make_dispatcher()
-        self._status = StatusFile(self._desk)
+        self._status = status.StatusFile(self._desk)
         stack.callback(self._shut_down)
         stack.callback(self._watch.stop)
 
@@ -207,8 +209,10 @@ class Daemon:
         """One turn of the loop; whatever goes wrong in it, there is a next one."""
         try:
             self._sleep()
+            self._service.feed()
             self._heed_signals()
             self._dispatcher.hear()
+            self._tell_service()
             self._change_config()
             self._tend_inbox()
             if self._may_begin():
@@ -233,11 +237,20 @@ class Daemon:
         stays = self._stop_at is None and self._next_config is None
         return stays and not self._is_absent and not self._is_held()
 
+    def _tell_service(self) -> None:
+        """Tell systemd that jobs can be done, once they can, and what is going on."""
+        if self._dispatcher.is_ready and not self._is_absent and self._stop_at is None:
+            self._service.ready()
+        if self._service.wants_status:
+            held = "the inbox is absent" if self._is_absent else self._held_for
+            self._service.status(status.line(self._desk, self._dispatcher.progress, held))
+
     def _sleep(self) -> None:
         """Wait for the worker, a wake-up, or the time of the next scan."""
         wake_up = self._waker.fileno()
         sources: list[Connection | int] = [wake_up, *self._dispatcher.connections]
-        if wake_up in wait(sources, max(0.0, self._wakes_at() - time.monotonic())):
+        until = min(self._wakes_at(), self._service.wakes_at)
+        if wake_up in wait(sources, max(0.0, until - time.monotonic())):
             self._waker.clear()
             self._scan_by(time.monotonic() + _SCAN_PAUSE)
 
@@ -358,11 +371,15 @@ class Daemon:
         while self._signals_received:
             number = self._signals_received.pop(0)
             if number == signal.SIGHUP:
+                self._service.reloading()
                 self._reload()
+                self._service.reloaded()
                 continue
             name = signal.Signals(number).name
             grace = self._config.limits.grace_seconds if self._stop_at is None else 0.0
             self._stop_at = time.monotonic() + grace
+            ending = _ENDING_SECONDS + _WORKER_SECONDS * len(self._pins)
+            self._service.stopping(grace + ending)
             _log.info(telemetry.DAEMON_STOPPING, signal=name, grace_seconds=grace)
 
     # -- a new configuration -----------------------------------------------------------------

@@ -61,6 +61,11 @@ class Dispatcher:
         return [station.connection for station in self.stations if station.connection]
 
     @property
+    def is_ready(self) -> bool:
+        """Whether a worker has built its engine."""
+        return any(station.is_ready for station in self.stations)
+
+    @property
     def running(self) -> list[Entry]:
         """The jobs that workers have."""
         return [station.entry for station in self.stations if station.entry]

@@ -46,10 +46,12 @@ ALLOWED = {
     "nstd.resampling": PICTURES,
     "nstd.encoding": PICTURES,
     "nstd.manifest": BASE,
+    "nstd.notify": set(),
     "nstd.engine": PICTURES | {"nstd.engine"},
     "nstd.spool": FORMS | PICTURES | {"nstd.spool", "nstd.manifest"},
     "nstd.render": PICTURES | {"nstd.engine", "nstd.spool.files"},
     "nstd.worker": PICTURES | {"nstd.engine", "nstd.render", "nstd.devices"},
+    "nstd.smoke": FORMS | {"nstd.worker", "nstd.devices", "nstd.images"},
     "nstd.station": FORMS | {"nstd.worker"},
     "nstd.dispatch": FORMS | {"nstd.spool", "nstd.worker", "nstd.station"},
     "nstd.daemon": FORMS
@@ -60,6 +62,7 @@ ALLOWED = {
         "nstd.dispatch",
         "nstd.devices",
         "nstd.images",
+        "nstd.notify",
     },
 }
 # Within the spool each module needs only those on the floors below its own.
@@ -124,6 +127,7 @@ def test_imports_point_one_way(path: Path) -> None:
             "nstd.bench",
             "nstd.cli",
             "nstd.demonstration",
+            "nstd.doctor",
             "nstd.progress",
             "nstd.single",
         }, f"{name} has no floor: say in this test where it belongs"

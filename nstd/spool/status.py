@@ -109,6 +109,26 @@ class StatusFile:
         return "\n".join(lines) + "\n"
 
 
+def line(desk: Desk, running: Sequence[Progress], held: str) -> str:
+    """The same in one line, for a service manager.
+
+    Args:
+        desk: of what it tells.
+        running: what the workers are at.
+        held: why no job is begun; empty if jobs are.
+    """
+    counts = desk.ledger.count()
+    waiting = counts.get(State.QUEUED, 0) + counts.get(State.CLAIMED, 0)
+    if running:
+        doing = ", ".join(_progress(one) for one in running)
+    elif counts.get(State.RUNNING, 0):
+        doing = "a job begins"
+    else:
+        doing = "idle"
+    parts = [f"held: {names.shown(held)}"] if held else []
+    return "; ".join([*parts, doing, f"{_jobs(waiting)} waiting"])
+
+
 def _section(title: str, rows: list[str]) -> list[str]:
     return [title, *(f"  {row}" for row in rows)]
 

@@ -1,0 +1,153 @@
+"""The doctor, in folders with one fault each."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import copying_engine
+import pytest
+from rich.console import Console
+
+from nstd import doctor, worker
+from nstd.config import Config, Limits
+from nstd.config import load as load_config
+from nstd.doctor import Finding, Verdict
+from nstd.spool import layout
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+COPYING = functools.partial(worker.serve, build=copying_engine.build)
+
+
+def dying(connection: Connection, options: worker.Options) -> None:
+    """Stand in for a worker whose libraries crash."""
+    del connection
+    Path(options.log).write_text("loading\nIllegal instruction\n")
+    os._exit(3)
+
+
+def found(config: Config, check: str, main: worker.Main = dying) -> Finding:
+    """Examine, and take the finding of one check."""
+    findings = doctor.examine(lambda: config, main)
+    (finding,) = [one for one in findings if one.check == check]
+    return finding
+
+
+def test_a_sound_place_is_sound(config: Config) -> None:
+    """Every check is ok where the folders are there, and one iteration runs on each device."""
+    layout.create(config)
+    findings = doctor.examine(lambda: config.model_copy(update={"device": "cpu"}), COPYING)
+    besides = [finding for finding in findings if finding.check != "service"]
+    assert {finding.verdict for finding in besides} == {Verdict.OK}
+    names = {finding.check for finding in findings}
+    assert names >= {"configuration", "inbox", "state", "disk space", "weights", "engine on cpu"}
+    assert doctor.exit_code(findings) == 0
+
+
+def test_nothing_is_made(config: Config, tmp_path: Path) -> None:
+    """A folder that the daemon would make is only mentioned."""
+    assert found(config, "inbox").verdict is Verdict.WARN
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_configuration_ends_the_examination(tmp_path: Path) -> None:
+    """With the daemon's own exit code, the key and the remedy."""
+    path = tmp_path / "c.yaml"
+    path.write_text("rot: /x\n")
+    (finding,) = doctor.examine(lambda: load_config(path))
+    assert (finding.verdict, finding.exit_code) == (Verdict.FAIL, 78)
+    assert "did you mean 'root'" in finding.what
+    assert finding.remedy
+
+
+def test_an_absent_device_is_exit_69(config: Config) -> None:
+    """As `nstd run` would exit; the other checks are made all the same."""
+    pinned = config.model_copy(update={"device": "gpu:77"})
+    findings = doctor.examine(lambda: pinned, dying)
+    assert doctor.exit_code(findings) == 69
+    assert "gpu:77 is not there" in found(pinned, "devices").what
+    assert any(finding.check == "weights" for finding in findings)
+
+
+def test_a_file_in_a_folders_place_is_named(config: Config, tmp_path: Path) -> None:
+    """With the path that is in the way."""
+    (tmp_path / "outbox").write_text("")
+    finding = found(config, "outbox")
+    assert finding.verdict is Verdict.FAIL
+    assert str(tmp_path / "outbox") in finding.what
+
+
+def test_a_full_disk_is_a_failure(config: Config) -> None:
+    """Jobs would wait: the daemon could do nothing."""
+    greedy = config.model_copy(update={"limits": Limits(min_free_bytes=2**62)})
+    findings = doctor.examine(lambda: greedy, dying)
+    told = [finding for finding in findings if finding.check == "disk space"]
+    assert {finding.verdict for finding in told} == {Verdict.FAIL}
+    assert doctor.exit_code(findings) == 1
+
+
+def test_folders_on_two_file_systems_are_a_warning(config: Config, tmp_path: Path) -> None:
+    """Originals are copied then; /dev/shm is another file system than the test's folder."""
+    away = Path("/dev/shm")  # noqa: S108 - only looked at
+    if not away.is_dir() or away.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no other file system")
+    (tmp_path / "inbox").mkdir()
+    finding = found(config.model_copy(update={"done": away}), "file systems")
+    assert finding.verdict is Verdict.WARN
+    assert "done" in finding.what
+
+
+def test_absent_weights_come_with_their_remedy(config: Config, tmp_path: Path) -> None:
+    """And no device is tried without them."""
+    bare = config.model_copy(update={"weights": tmp_path / "absent.npz"})
+    findings = doctor.examine(lambda: bare, dying)
+    (finding,) = [one for one in findings if one.check == "weights"]
+    assert finding.verdict is Verdict.FAIL
+    assert "nstd weights fetch" in finding.remedy
+    assert not [one for one in findings if one.check.startswith("engine")]
+
+
+def test_a_worker_that_dies_is_quoted(config: Config) -> None:
+    """With its exit code and its last words."""
+    finding = found(config.model_copy(update={"device": "cpu"}), "engine on cpu")
+    assert finding.verdict is Verdict.FAIL
+    assert "exit code 3" in finding.what
+    assert "Illegal instruction" in finding.what
+
+
+def test_the_table_shows_paths_as_they_are() -> None:
+    """One that looks like markup is no markup."""
+    console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
+    console.print(doctor.table([Finding("inbox", Verdict.FAIL, "/srv/[red]x", "mend it", 1)]))
+    shown = console.export_text()
+    assert "/srv/[red]x" in shown
+    assert "mend it" in shown
+    console.file.close()
+
+
+def test_the_command_examines_the_real_engine(config: Config, tmp_path: Path) -> None:
+    """As JSON, with the exit code of the findings, under a user who may not write to the inbox."""
+    layout.create(config)
+    (tmp_path / "inbox").chmod(0o500)
+    command = [sys.executable, "-m", "nstd", "check", "--root", str(tmp_path), "--json"]
+    unprivileged = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    done = subprocess.run(
+        [*unprivileged, *command] if os.geteuid() == 0 else command,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    report = json.loads(done.stdout)
+    by_name = {finding["check"]: finding for finding in report["findings"]}
+    assert by_name["inbox"]["verdict"] == "fail"
+    assert "can't be written" in by_name["inbox"]["what"]
+    engines = [finding for name, finding in by_name.items() if name.startswith("engine on ")]
+    assert [finding["verdict"] for finding in engines] == ["ok"]
+    assert (done.returncode, report["exit_code"], report["ok"]) == (1, 1, False)
