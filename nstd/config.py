@@ -150,14 +150,15 @@ class Config(_Section):
         """Refuse a configuration that can't be put in force without a restart.
 
         Raises:
-            ConfigError: naming the folders that are elsewhere now.
+            ConfigError: naming the folders, or the weights, that are elsewhere now.
         """
-        moved = [name for name in FOLDERS if self.folder(name) != before.folder(name)]
+        moved = [str(name) for name in FOLDERS if self.folder(name) != before.folder(name)]
+        moved += ["weights"] if self.weights != before.weights else []
         if moved:
             raise ConfigError(
                 f"{', '.join(moved)} would move, which a running daemon can't follow",
                 key=moved[0],
-                remedy="restart nstd to use the new folders",
+                remedy="restart nstd to use the new places",
             )
 
 

@@ -7,7 +7,6 @@ the signal handlers write to; whatever woke it, it looks at everything.
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import time
 from multiprocessing.connection import wait
@@ -16,27 +15,24 @@ from typing import TYPE_CHECKING
 import structlog
 
 import nstd
-from nstd import devices, notify, telemetry, worker
-from nstd.dispatch import Dispatcher
+from nstd import crew, devices, notify, telemetry, worker
 from nstd.domain import internal_failure
 from nstd.entry import State
 from nstd.errors import CannotWriteError, Disposition, InboxAbsentError, NstdError
-from nstd.images import ImageLimits
+from nstd.signals import Signals
 from nstd.spool import layout, lock, marker, opening, retention, status
 from nstd.spool.closing import Closing
-from nstd.spool.decide import Patience
 from nstd.spool.desk import Desk, now
 from nstd.spool.intake import Findings, Intake
 from nstd.spool.watch import Waker, Watch
-from nstd.station import Station
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from multiprocessing.connection import Connection
     from pathlib import Path
-    from types import FrameType
 
     from nstd.config import Config
+    from nstd.dispatch import Dispatcher
 
 _SCAN_PAUSE = 0.1
 # A scan may take this share of the time, so that a long inbox doesn't keep the jobs waiting.
@@ -86,7 +82,7 @@ class Daemon:
         self._is_absent = False
         self._held_for = ""
         self._held_until = 0.0
-        self._signals_received: list[int] = []
+        self._signals = Signals(self._waker.wake)
         self._stop_at: float | None = None
         self._next_config: tuple[Config, tuple[devices.Pin, ...]] | None = None
         self._exit_code = 0
@@ -109,7 +105,7 @@ class Daemon:
             stack.enter_context(lock.held(self._config.folder("state")))
             ledger = opening.open_ledger(self._config)
             stack.callback(ledger.close)
-            stack.enter_context(self._signals())
+            stack.enter_context(self._signals.caught())
             self._desk = Desk(self._config, ledger)
             self._set_up(stack)
             self._open_inbox()
@@ -134,22 +130,9 @@ class Daemon:
         self._dispatcher = self._make_dispatcher()
         self._status = status.StatusFile(self._desk)
         stack.callback(self._shut_down)
-        stack.callback(self._watch.stop)
 
     def _make_dispatcher(self) -> Dispatcher:
-        limits = self._config.limits
-        stations = [
-            Station(
-                _worker_options(self._config, self._weights, pin, len(self._pins)),
-                self._main,
-                stall_seconds=limits.stall_seconds,
-                begin_seconds=limits.begin_seconds,
-                job_seconds=limits.job_timeout_seconds,
-                tries=limits.attempts,
-            )
-            for pin in self._pins
-        ]
-        return Dispatcher(self._desk, stations, _patience(self._config))
+        return crew.dispatcher(self._desk, self._weights, self._pins, self._main)
 
     def _open_inbox(self) -> None:
         """Begin with an inbox that is there for the first time, or again.
@@ -167,7 +150,7 @@ class Daemon:
         self._inbox_lock.enter_context(lock.held(layout.control(self._config)))
         if present is marker.Presence.NEW:
             marker.adopt(self._config, self._desk.ledger)
-        opening.recover(self._desk, _patience(self._config), besides=self._dispatcher.running)
+        opening.recover(self._desk, crew.patience(self._config), besides=self._dispatcher.running)
         if self._is_absent:
             self._is_absent = False
             _log.info(telemetry.INBOX_BACK, inbox=str(self._desk.inbox))
@@ -342,45 +325,27 @@ class Daemon:
                     self._closing.put_off(entry, str(error))
 
     def _shut_down(self) -> None:
-        """Stop the worker, and finish what needs none."""
+        """Stop the watch and the workers, and finish what needs neither."""
+        self._watch.stop()
         self._dispatcher.shut_down()
         with contextlib.suppress(NstdError):
             self._close()
             self._status.close()
         self._unsettled = self._desk.ledger.count_unsettled()
 
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        previous = {
-            number: signal.signal(number, self._on_signal)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        }
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
-
-    def _on_signal(self, number: int, _: FrameType | None) -> None:
-        """Note the signal for the loop; a handler may interrupt anything, so it does no more."""
-        self._signals_received.append(number)
-        self._waker.wake()
-
     def _heed_signals(self) -> None:
         """First stop: finish the running jobs within the grace time. Second: stop at once."""
-        while self._signals_received:
-            number = self._signals_received.pop(0)
-            if number == signal.SIGHUP:
+        for number in self._signals.take():
+            if number is signal.SIGHUP:
                 self._service.reloading()
                 self._reload()
                 self._service.reloaded()
                 continue
-            name = signal.Signals(number).name
             grace = self._config.limits.grace_seconds if self._stop_at is None else 0.0
             self._stop_at = time.monotonic() + grace
             ending = _ENDING_SECONDS + _WORKER_SECONDS * len(self._pins)
             self._service.stopping(grace + ending)
-            _log.info(telemetry.DAEMON_STOPPING, signal=name, grace_seconds=grace)
+            _log.info(telemetry.DAEMON_STOPPING, signal=number.name, grace_seconds=grace)
 
     # -- a new configuration -----------------------------------------------------------------
 
@@ -405,7 +370,7 @@ class Daemon:
         config, pins = self._next_config
         self._next_config = None
         telemetry.set_up(config.log)
-        workers_stay = pins == self._pins and _of_workers(config) == _of_workers(self._config)
+        workers_stay = pins == self._pins and crew.is_unchanged(self._config, config)
         self._config = self._desk.config = config
         self._pins = pins
         self._watch.stop()
@@ -416,45 +381,3 @@ class Daemon:
             self._dispatcher = self._make_dispatcher()
         self._next_scan = 0.0
         _log.info(telemetry.CONFIG_RELOADED, workers="kept" if workers_stay else "replaced")
-
-
-def _of_workers(config: Config) -> tuple[object, ...]:
-    """What a worker is started with; the limits that concern it are looked up anew each time."""
-    return (
-        config.weights,
-        config.precision,
-        config.threads,
-        config.deterministic,
-        config.limits,
-    )
-
-
-def _worker_options(
-    config: Config, weights: Path, pin: devices.Pin, workers: int
-) -> worker.Options:
-    limits = config.limits
-    threads = config.threads
-    if not threads and pin.gpu is None and workers > 1:
-        # Several workers on one processor share its cores.
-        threads = max(1, len(os.sched_getaffinity(0)) // workers)
-    return worker.Options(
-        pin,
-        weights,
-        config.precision,
-        threads,
-        config.deterministic,
-        ImageLimits(limits.image_bytes, limits.image_pixels, limits.image_frames),
-        layout.worker_log(config, pin.name),
-    )
-
-
-def _patience(config: Config) -> Patience:
-    limits = config.limits
-    return Patience(
-        limits.attempts,
-        limits.crashes,
-        limits.backoff_seconds,
-        limits.backoff_longest_seconds,
-        config.rescan_seconds,
-        limits.oom == "shrink",
-    )

@@ -54,7 +54,7 @@ ALLOWED = {
     "nstd.smoke": FORMS | {"nstd.worker", "nstd.devices", "nstd.images"},
     "nstd.station": FORMS | {"nstd.worker"},
     "nstd.dispatch": FORMS | {"nstd.spool", "nstd.worker", "nstd.station"},
-    "nstd.daemon": FORMS
+    "nstd.crew": FORMS
     | {
         "nstd.spool",
         "nstd.worker",
@@ -62,6 +62,16 @@ ALLOWED = {
         "nstd.dispatch",
         "nstd.devices",
         "nstd.images",
+    },
+    "nstd.signals": set(),
+    "nstd.daemon": FORMS
+    | {
+        "nstd.spool",
+        "nstd.worker",
+        "nstd.dispatch",
+        "nstd.crew",
+        "nstd.devices",
+        "nstd.signals",
         "nstd.notify",
     },
 }
