@@ -110,6 +110,7 @@ class Config(_Section):
     state: FolderPath | None = None
     weights: FolderPath | None = None
     device: Annotated[str | list[str], BeforeValidator(_as_device)] = "auto"
+    gpu_memory_fraction: float | None = Field(default=None, gt=0, le=1)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int = Field(default=0, ge=0)
     deterministic: bool = False

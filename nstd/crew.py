@@ -34,7 +34,7 @@ def dispatcher(desk: Desk, weights: Path, pins: Sequence[Pin], main: Main) -> Di
     config, limits = desk.config, desk.config.limits
     stations = [
         Station(
-            _options(config, weights, pin, len(pins)),
+            options(config, weights, pin, len(pins)),
             main,
             stall_seconds=limits.stall_seconds,
             begin_seconds=limits.begin_seconds,
@@ -65,20 +65,29 @@ def is_unchanged(before: Config, after: Config) -> bool:
 
 
 def _concerns(config: Config) -> tuple[object, ...]:
-    return (config.precision, config.threads, config.deterministic, config.limits)
+    return (
+        config.precision,
+        config.threads,
+        config.deterministic,
+        config.gpu_memory_fraction,
+        config.limits,
+    )
 
 
-def _options(config: Config, weights: Path, pin: Pin, workers: int) -> Options:
+def options(config: Config, weights: Path, pin: Pin, workers: int = 1) -> Options:
+    """What one of several workers is started with."""
     limits, threads = config.limits, config.threads
     if not threads and pin.gpu is None and workers > 1:
         # Several workers on one processor share its cores.
         threads = max(1, len(os.sched_getaffinity(0)) // workers)
+    share = config.gpu_memory_fraction
     return Options(
         pin,
         weights,
         config.precision,
         threads,
         config.deterministic,
+        int(pin.gpu.memory * share) if pin.gpu and share else None,
         ImageLimits(limits.image_bytes, limits.image_pixels, limits.image_frames),
         layout.worker_log(config, pin.name),
     )

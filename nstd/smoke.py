@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 import time
 from dataclasses import dataclass
@@ -9,10 +10,9 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from nstd import worker
+from nstd import crew, worker
 from nstd.domain import Failure, Job, WeightedFile
 from nstd.errors import EngineUnavailableError
-from nstd.images import ImageLimits
 from nstd.params import StyleParams
 
 if TYPE_CHECKING:
@@ -57,15 +57,8 @@ def run(config: Config, weights: Path, pin: Pin, main: worker.Main = worker.serv
         EngineUnavailableError: the worker died, hung, or could not build its engine or do the job.
     """
     with tempfile.TemporaryDirectory(prefix="nstd-check-") as folder:
-        options = worker.Options(
-            pin,
-            weights,
-            config.precision,
-            config.threads,
-            config.deterministic,
-            ImageLimits(),
-            Path(folder) / "worker.log",
-        )
+        options = crew.options(config, weights, pin)
+        options = dataclasses.replace(options, log=Path(folder) / "worker.log")
         process = worker.Worker(options, main)
         try:
             ready = _wait(process, worker.Ready)

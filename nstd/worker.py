@@ -34,7 +34,13 @@ if TYPE_CHECKING:
         """As `nstd.engine.build.build`."""
 
         def __call__(
-            self, weights_file: Path, precision: Precision, threads: int, *, deterministic: bool
+            self,
+            weights_file: Path,
+            precision: Precision,
+            threads: int,
+            *,
+            deterministic: bool,
+            memory_limit: int | None,
         ) -> Engine:
             """The engine."""
             ...
@@ -55,6 +61,7 @@ class Options:
     precision: Precision
     threads: int
     deterministic: bool
+    memory_limit: int | None
     limits: ImageLimits
     log: Path
 
@@ -206,6 +213,7 @@ def serve(connection: Connection, options: Options, build: Build = build) -> Non
             options.precision,
             options.threads,
             deterministic=options.deterministic,
+            memory_limit=options.memory_limit,
         )
         _check_device(engine.device.name, options.pin)
     except NstdError as error:

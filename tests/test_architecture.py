@@ -51,7 +51,7 @@ ALLOWED = {
     "nstd.spool": FORMS | PICTURES | {"nstd.spool", "nstd.manifest"},
     "nstd.render": PICTURES | {"nstd.engine", "nstd.spool.files"},
     "nstd.worker": PICTURES | {"nstd.engine", "nstd.render", "nstd.devices"},
-    "nstd.smoke": FORMS | {"nstd.worker", "nstd.devices", "nstd.images"},
+    "nstd.smoke": FORMS | {"nstd.worker", "nstd.crew", "nstd.devices"},
     "nstd.station": FORMS | {"nstd.worker"},
     "nstd.dispatch": FORMS | {"nstd.spool", "nstd.worker", "nstd.station"},
     "nstd.crew": FORMS

@@ -33,6 +33,16 @@ def test_workers_on_one_processor_share_its_cores(
     assert {station.options.threads for station in found.stations} == {7}
 
 
+def test_a_share_of_a_gpus_memory_is_told_in_bytes(desk: Desk) -> None:
+    """Of the GPU that the worker is pinned to; a worker on the CPU has no such limit."""
+    gpu = devices.Gpu(0, "GPU-1", "recorded", 80 * 2**30, "9.0")
+    desk.config = desk.config.model_copy(update={"gpu_memory_fraction": 0.25})
+    pins = devices.pins(["gpu:0", "cpu"], [gpu])
+    found = crew.dispatcher(desk, Path("none"), pins, lambda *_: None)
+    limits = [station.options.memory_limit for station in found.stations]
+    assert limits == [20 * 2**30, None]
+
+
 @pytest.mark.parametrize(
     ("change", "unchanged"),
     [({"settle_seconds": 9.0}, True), ({"defaults": {"size": 64}}, True), ({"threads": 1}, False)],

@@ -85,6 +85,7 @@ def dispatcher(desk: Desk, worker: ListeningWorker) -> Dispatcher:
         precision="float32",
         threads=0,
         deterministic=False,
+        memory_limit=None,
         limits=ImageLimits(),
         log=desk.config.root / "log",
     )

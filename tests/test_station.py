@@ -43,6 +43,7 @@ def options(folder: Path, pin: Pin = CPU) -> worker.Options:
         precision="auto",
         threads=0,
         deterministic=False,
+        memory_limit=None,
         limits=ImageLimits(),
         log=folder / "worker.log",
     )

@@ -24,6 +24,7 @@ def build(
     threads: int = 0,
     *,
     deterministic: bool = False,
+    memory_limit: int | None = None,
 ) -> Engine:
     """The engine, on this process's device.
 
@@ -32,6 +33,7 @@ def build(
         precision: of the convolutions; `auto` takes bfloat16 where the hardware multiplies it.
         threads: for a CPU; 0 takes every core.
         deterministic: the same request gives the same bytes; see `device.set_up`.
+        memory_limit: bytes of a GPU's memory; None takes what is needed as it is needed.
 
     Raises:
         WeightsError: the file is missing or not what it should be.
@@ -41,7 +43,9 @@ def build(
         # Deferred: importing TensorFlow takes seconds, and greets.
         from nstd.engine import device, engine  # noqa: PLC0415
 
-        found = device.set_up(precision, threads, deterministic=deterministic)
+        found = device.set_up(
+            precision, threads, deterministic=deterministic, memory_limit=memory_limit
+        )
         return engine.Engine(loaded, found)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tensorflow as tf
 
@@ -12,6 +12,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 _CPU_BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 _GPU_BFLOAT16_CAPABILITY = (8, 0)
+_MEBIBYTE = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,11 @@ class Device:
 
 
 def set_up(
-    precision: Precision = "auto", threads: int = 0, *, deterministic: bool = False
+    precision: Precision = "auto",
+    threads: int = 0,
+    *,
+    deterministic: bool = False,
+    memory_limit: int | None = None,
 ) -> Device:
     """Prepare the process's only device; call before any other use of TensorFlow.
 
@@ -47,12 +52,14 @@ def set_up(
         threads: for a CPU; 0 lets TensorFlow take every core.
         deterministic: use only operations that give the same bytes each time, on the same device
             with the same versions and threads. Holds for the process: TensorFlow can't undo it.
+        memory_limit: bytes of a GPU that TensorFlow takes at once and never exceeds; None lets it
+            take what it needs as it needs it.
     """
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)  # noqa: FBT003 - TensorFlow's signature
+        _bound_memory(gpu, memory_limit)
     if threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
     if gpus:
@@ -65,6 +72,15 @@ def set_up(
     fast = tf.bfloat16 if capable else tf.float32
     convolutions = fast if precision == "auto" else tf.as_dtype(precision)
     return Device(name, convolutions, deterministic)
+
+
+def _bound_memory(gpu: Any, limit: int | None) -> None:  # noqa: ANN401 - TensorFlow's own
+    """Say how TensorFlow is to take a GPU's memory; growth and a limit exclude each other."""
+    if limit is None:
+        tf.config.experimental.set_memory_growth(gpu, True)  # noqa: FBT003 - its signature
+        return
+    bounded = tf.config.LogicalDeviceConfiguration(memory_limit=limit // _MEBIBYTE)
+    tf.config.set_logical_device_configuration(gpu, [bounded])
 
 
 def cpu_multiplies_bfloat16() -> bool:

@@ -115,8 +115,8 @@ class CopyingEngine:
 
 
 def build(
-    weights_file: Path, precision: str = "auto", threads: int = 0, *, deterministic: bool = False
+    weights_file: Path, precision: str = "auto", threads: int = 0, **options: object
 ) -> CopyingEngine:
     """Follow the protocol of `nstd.engine.build.build`."""
-    del weights_file, precision, threads, deterministic
+    del weights_file, precision, threads, options
     return CopyingEngine()
