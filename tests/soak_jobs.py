@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NEW = " (new)"
+# Large enough for the deepest layer of the real network.
+_WIDTH, _HEIGHT = 40, 32
 FOLDERS = (".", "sub", "sub/deeper", "caf\udce9")
 
 
@@ -100,9 +102,11 @@ class Dropper:
             file.write(data[half:])
 
     def _picture(self) -> bytes:
-        pixels = self._chance.randbytes(16 * 12 * 3)
+        pixels = self._chance.randbytes(_WIDTH * _HEIGHT * 3)
         buffer = io.BytesIO()
-        Image.fromarray(np.frombuffer(pixels, np.uint8).reshape(12, 16, 3)).save(buffer, "PNG")
+        Image.fromarray(np.frombuffer(pixels, np.uint8).reshape(_HEIGHT, _WIDTH, 3)).save(
+            buffer, "PNG"
+        )
         return buffer.getvalue()
 
     def _pair(self, job: Dropped, path: Path) -> None:
