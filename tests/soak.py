@@ -74,7 +74,7 @@ class Soak:
     def _start(self, command: str, *crash: str) -> DaemonProcess:
         if self._workers:
             settings = {**SETTINGS, "device": ["cpu:0", "cpu:1"]}
-            limits = {**PATIENT, "stall_seconds": 10.0, "begin_seconds": 30.0}
+            limits = {**PATIENT, "stall_seconds": 10.0, "begin_seconds": 120.0}
             return DaemonProcess(self._root, command, settings=settings, **limits)
         return DaemonProcess(
             self._root, command, copying=True, crash=crash, settings=SETTINGS, **PATIENT
