@@ -125,7 +125,7 @@ class Daemon:
         inbox = self._config.folder("inbox")
         self._inbox_lock = stack.enter_context(contextlib.ExitStack())
         self._watch = Watch(inbox, self._config.watch.mode, self._waker)
-        self._intake = Intake(self._desk)
+        self._intake = Intake(self._desk, self._service.feed)
         self._closing = Closing(self._desk)
         self._dispatcher = self._make_dispatcher()
         self._status = status.StatusFile(self._desk)
@@ -288,6 +288,7 @@ class Daemon:
             if self._is_absent:
                 return
         self._watch.check()
+        looked = time.monotonic() - began
         found = self._intake.scan()
         self._findings = found
         for entry in found.cancelled:
@@ -296,7 +297,8 @@ class Daemon:
         if found.settling:
             pause = min(pause, max(_SCAN_PAUSE, self._config.settle_seconds / 2))
         ended = time.monotonic()
-        self._scan_not_before = ended + (ended - began) / _SCAN_SHARE
+        # Admitting thousands of jobs takes long too, but once.
+        self._scan_not_before = ended + (looked + found.seconds) / _SCAN_SHARE
         self._next_scan = max(self._scan_not_before, ended + pause)
         if time.monotonic() >= self._next_prune:
             retention.prune(self._desk)
@@ -375,7 +377,7 @@ class Daemon:
         self._pins = pins
         self._watch.stop()
         self._watch = Watch(self._desk.inbox, config.watch.mode, self._waker)
-        self._intake = Intake(self._desk)
+        self._intake = Intake(self._desk, self._service.feed)
         if not workers_stay:
             self._dispatcher.shut_down()
             self._dispatcher = self._make_dispatcher()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from nstd.spool import beneath, claim, files
 from nstd.spool.scan import Scan, Scanner
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from nstd.domain import Candidate, Failure
@@ -28,12 +30,14 @@ class Findings:
     """What a scan came to.
 
     Attributes:
+        seconds: that listing the inbox took; admitting what it found is no reason to scan less.
         settling: the next scan may find more without anything else happening.
         incomplete: sidecars that wait in the inbox, each with its reason.
         refused: how many were admitted only to be quarantined.
         cancelled: jobs whose owner asked for their end, wherever they are.
     """
 
+    seconds: float
     settling: bool
     incomplete: dict[Path, str]
     refused: int
@@ -45,10 +49,12 @@ class Intake:
 
     Args:
         desk: whose inbox.
+        alive: told again and again while many jobs are admitted.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, alive: Callable[[], None] = lambda: None) -> None:
         self._desk = desk
+        self._alive = alive
         self._scanner = Scanner(desk.config)
         self._said: dict[Path, str] = {}
         self._skipped: frozenset[tuple[Path, str]] = frozenset()
@@ -60,7 +66,9 @@ class Intake:
             InboxAbsentError: it isn't there.
             CannotWriteError: ledger or inbox refuse.
         """
+        began = time.monotonic()
         found = self._list()
+        seconds = time.monotonic() - began
         complaints: dict[Path, str] = {}
         refused = 0
         for candidate in found.ready:
@@ -71,7 +79,7 @@ class Intake:
         reasons = {one.path: one.reason for one in found.waiting if not one.settling}
         incomplete = {**reasons, **complaints}
         self._say(incomplete, frozenset(found.oddities))
-        return Findings(found.settling, incomplete, refused, cancelled)
+        return Findings(seconds, found.settling, incomplete, refused, cancelled)
 
     def _list(self) -> Scan:
         try:
@@ -91,6 +99,7 @@ class Intake:
         self, candidate: Candidate, failure: Failure | None, complaints: dict[Path, str]
     ) -> bool:
         """Make a candidate a job; whether it is one now."""
+        self._alive()
         entry = claim.admit(self._desk, candidate, failure)
         try:
             taken = claim.take(self._desk, entry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -160,3 +161,15 @@ def test_an_inbox_that_can_not_be_listed_is_a_resource_problem(
     monkeypatch.setattr(taking._scanner, "scan", refuse)
     with pytest.raises(CannotWriteError, match="can't be listed: Permission denied"):
         taking.scan()
+
+
+def test_a_sign_of_life_comes_with_each_job(desk: Desk) -> None:
+    """Ten thousand at once take longer than a watchdog waits; listing is timed apart from them."""
+    for name in ("a", "b", "c"):
+        drop(desk, name)
+    signs: list[float] = []
+    found = Intake(desk, lambda: signs.append(time.monotonic())).scan()
+    assert len(signs) == 3
+    assert found.seconds > 0
+    began = desk.wanted.began
+    assert began + found.seconds <= signs[0]
