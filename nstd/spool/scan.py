@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass, field
@@ -179,6 +180,9 @@ class Scanner:
             NstdError: it can't become a job.
         """
         if is_withdrawn:
+            # Only to know its images, so that they go with it.
+            with contextlib.suppress(NstdError, _NotYetError):
+                self._parse(path)
             raise CancelledError(f"cancelled by {path.stem}.cancel", file=path.name)
         found = self._settled(path)
         if found.size == 0:

@@ -446,6 +446,20 @@ def test_a_cancelled_sidecar_is_refused_unread(
     assert scan.cancels == (Path("a.cancel"),)
 
 
+def test_a_cancelled_sidecar_takes_the_images_that_it_names_along(
+    make_scanner: Callable[..., Scanner], inbox: Path
+) -> None:
+    """Not only those of its own name: nobody else would ever ask for them."""
+    drop(inbox, text="style: other.png")
+    save_picture(inbox / "other.png", seed=2)
+    (inbox / "a.cancel").touch()
+    (rejection,) = make_scanner().scan().rejected
+    assert {source.relative for source in rejection.candidate.sources} == {
+        Path("a.jpg"),
+        Path("other.png"),
+    }
+
+
 def test_a_style_may_be_of_the_library(
     make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock, tmp_path: Path
 ) -> None:
