@@ -17,6 +17,8 @@ from nstd.spool.decide import Do
 from nstd.spool.steps import advance
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nstd.spool.desk import Desk
 
 _AT_ONCE = (State.RENDERED, State.FAILED, State.CANCELLED)
@@ -45,21 +47,24 @@ class Closing:
         self._waiting: set[str] = set()
         self._looked_after = -1.0
 
-    def due(self) -> list[Entry]:
-        """Jobs with an outcome that can be taken on now.
+    def due(self) -> Iterator[Entry]:
+        """Jobs with an outcome that can be taken on now, each as it is when its turn comes.
 
         Those whose originals may be wanted by others wait for the next scan, and are not looked
         at before it; those that were refused a moment ago wait too.
         """
         now, ledger = time.monotonic(), self._desk.ledger
         self._not_before = {i: t for i, t in self._not_before.items() if t > now}
-        ending = ledger.unsettled(*_AT_ONCE)
+        ending = ledger.unsettled_ids(*_AT_ONCE)
         passed = self._not_before.keys() | self._waiting
         if self._desk.wanted.began != self._looked_after:
             self._looked_after = self._desk.wanted.began
-            ending += ledger.unsettled(State.PUBLISHED)
+            ending += ledger.unsettled_ids(State.PUBLISHED)
             passed = set(self._not_before)
-        return [entry for entry in ending if entry.job_id not in passed]
+        for job_id in ending:
+            entry = None if job_id in passed else ledger.entry(job_id)
+            if entry is not None and not entry.settled:
+                yield entry
 
     @property
     def is_waiting(self) -> bool:
@@ -68,8 +73,8 @@ class Closing:
 
     def may_go_on(self) -> bool:
         """Whether there are jobs with an outcome that nothing but time keeps from their end."""
-        ending = self._desk.ledger.unsettled(*_AT_ONCE, State.PUBLISHED)
-        return any(entry.job_id not in self.refused for entry in ending)
+        ending = self._desk.ledger.unsettled_ids(*_AT_ONCE, State.PUBLISHED)
+        return any(job_id not in self.refused for job_id in ending)
 
     def close(self, entry: Entry) -> None:
         """Take a job on as far as it goes; what is refused is tried again later.

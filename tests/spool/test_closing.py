@@ -40,7 +40,7 @@ def test_a_job_that_is_done_has_one_canonical_line(desk: Desk) -> None:
     assert [(line["event"], line["state"]) for line in logged] == [
         (telemetry.JOB_RETIRED, "retired")
     ]
-    assert (closing.failures, closing.due()) == (0, [])
+    assert (closing.failures, list(closing.due())) == (0, [])
 
 
 def test_the_manifest_is_that_of_the_job(desk: Desk) -> None:
@@ -137,3 +137,13 @@ def test_nothing_is_concluded_without_the_inbox(desk: Desk) -> None:
     shutil.move(away, desk.inbox)
     close(desk, closing, entry)
     assert tree(desk.config.folder("done")) == PAIR
+
+
+def test_jobs_are_read_when_their_turn_comes(desk: Desk) -> None:
+    """43. A thousand manifests at once would fill the memory; and one may be settled meanwhile."""
+    first, second = published(desk, "a"), published(desk, "b")
+    desk.ended_at.clear()
+    due = Closing(desk).due()
+    assert next(due).job_id == first.job_id
+    desk.ledger.advance(second, settled=True)
+    assert list(due) == []
