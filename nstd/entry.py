@@ -52,14 +52,14 @@ class Source:
     Attributes:
         root: the inbox, or a folder of the style library.
         relative: the image's place below it.
-        library: of the style library: shared by all jobs, never filed away.
+        from_library: of the style library: shared by all jobs, never filed away.
         weight: a style's share in the blend.
     """
 
     role: Role
     root: Path
     relative: Path
-    library: bool = False
+    from_library: bool = False
     weight: float = 1.0
 
     @property

@@ -153,7 +153,7 @@ def _retiring(entry: Entry, seen: Seen, policy: Originals) -> Step:
                 return _housed(entry, Step(Do.DELETE if policy == "delete" else Do.FILE, index))
             case Where.GONE:
                 return Step(Do.LOSE, index)
-        if policy == "keep" or one.source.library or original.wanted_by_job:
+        if policy == "keep" or one.source.from_library or original.wanted_by_job:
             return Step(Do.LEAVE, index)
         if original.wanted_by_sidecar or original.may_be_wanted or not seen.may_file:
             return Step(Do.WAIT)
@@ -184,7 +184,7 @@ def _quarantining_image(one: Input, original: Original, seen: Seen, index: int) 
             return Step(Do.FILE, index)
         case Where.GONE:
             return Step(Do.LOSE, index)
-    if one.source.library:
+    if one.source.from_library:
         return Step(Do.LEAVE, index)
     if original.wanted_by_job or original.wanted_by_sidecar:
         return Step(Do.COPY_OUT, index)

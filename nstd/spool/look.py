@@ -101,7 +101,7 @@ def _original(desk: Desk, entry: Entry, one: Input) -> Original:
         return Original(Where.GONE)
     source = one.source
     aside = layout.aside(desk.config, entry, source.relative)
-    if os.path.lexists(aside) and not source.library:  # a link that was swapped in, perhaps
+    if os.path.lexists(aside) and not source.from_library:  # a link that was swapped in, perhaps
         ours = one.identity is not None and files.identity(aside) == one.identity
         return Original(Where.ASIDE if ours else Where.OTHER_ASIDE)
     if one.identity is None or beneath.identity(source.root, source.relative) != one.identity:

@@ -53,7 +53,7 @@ def of_input(job_id: str, position: int, found: Input) -> dict[str, Any]:
         "role": source.role,
         "root": os.fsencode(source.root),
         "relative": os.fsencode(source.relative),
-        "library": int(source.library),
+        "from_library": int(source.from_library),
         "weight": source.weight,
         "sha256": found.sha256,
         "copy": os.fsencode(found.copy),
@@ -109,7 +109,7 @@ def _input(row: sqlite3.Row) -> Input:
         row["role"],
         _path(row["root"]),
         _path(row["relative"]),
-        bool(row["library"]),
+        bool(row["from_library"]),
         row["weight"],
     )
     return Input(

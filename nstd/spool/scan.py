@@ -247,7 +247,7 @@ class Scanner:
         if beside.relative not in self._inbox.files:
             for root in self._config.styles:
                 if beneath.identity(root, Path(name)) is not None:
-                    return Source("style", root, Path(name), library=True, weight=weight)
+                    return Source("style", root, Path(name), from_library=True, weight=weight)
         return beside
 
     def _found_by_stem(self, path: Path, role: Role, stem: str) -> Source:
@@ -272,7 +272,7 @@ class Scanner:
     def _check_image(self, source: Source, path: Path) -> None:
         """Wait until an image is there, settled, and has a readable and acceptable header."""
         image = source.relative
-        if source.library:
+        if source.from_library:
             self._read_header(source)
             return
         if image not in self._inbox.files:

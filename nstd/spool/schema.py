@@ -55,7 +55,7 @@ CREATE TABLE inputs (
     role TEXT NOT NULL,
     root BLOB NOT NULL,
     relative BLOB NOT NULL,
-    library INTEGER NOT NULL,
+    from_library INTEGER NOT NULL,
     weight REAL NOT NULL,
     device INTEGER,
     inode INTEGER,

@@ -47,7 +47,7 @@ def full_entry() -> Entry:
     """Fill in every field, with names of any bytes and numbers of 64 bits."""
     inputs = (
         Input(Source("content", Path("/in"), Path(ODD) / "a.jpg"), BIG, "aa", ODD, Fate.FILED),
-        Input(Source("style", Path("/lib"), Path("b.jpg"), library=True, weight=0.1), None),
+        Input(Source("style", Path("/lib"), Path("b.jpg"), from_library=True, weight=0.1), None),
         Input(Source("style", Path("/in"), Path("b.jpg")), FileIdentity(0, 2**63, 0, 0), "cc", "d"),
     )
     return Entry(
