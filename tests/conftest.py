@@ -78,3 +78,17 @@ def desk(config: Config) -> Iterator[Desk]:
     marker.adopt(config, ledger)
     yield Desk(config, ledger)
     ledger.close()
+
+
+@pytest.fixture
+def ledger_path(tmp_path: Path) -> Path:
+    """Name a file for a ledger."""
+    return tmp_path / "ledger.sqlite"
+
+
+@pytest.fixture
+def ledger(ledger_path: Path) -> Iterator[Ledger]:
+    """Open a new one."""
+    ledger = Ledger(ledger_path)
+    yield ledger
+    ledger.close()

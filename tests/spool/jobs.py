@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from conftest import save_picture
 
 from nstd.domain import Failure, FileIdentity, Rendered
-from nstd.entry import Entry, State
-from nstd.errors import ImageError
+from nstd.entry import Entry, Fate, Input, Source, State, Target
+from nstd.errors import Disposition, ImageError
 from nstd.params import StyleParams
 from nstd.spool import claim, files, layout, steps
 from nstd.spool.decide import Do
@@ -167,3 +168,42 @@ def other_disk(besides: Path) -> Iterator[Path]:
     if SHM.is_dir() and SHM.stat().st_dev != besides.stat().st_dev:
         with tempfile.TemporaryDirectory(dir=SHM) as folder:
             yield Path(folder)
+
+
+BIG = FileIdentity(2**64 - 1, 2**64 - 2, 2**40, 2**62)
+
+
+ODD = os.fsdecode(b"caf\xe9\n\xff")
+
+
+def full_entry() -> Entry:
+    """Fill in every field, with names of any bytes and numbers of 64 bits."""
+    inputs = (
+        Input(Source("content", Path("/in"), Path(ODD) / "a.jpg"), BIG, "aa", ODD, Fate.FILED),
+        Input(Source("style", Path("/lib"), Path("b.jpg"), from_library=True, weight=0.1), None),
+        Input(Source("style", Path("/in"), Path("b.jpg")), FileIdentity(0, 2**63, 0, 0), "cc", "d"),
+    )
+    return Entry(
+        job_id="job",
+        folder=Path("deep") / ODD,
+        sidecar=f"{ODD}.yaml",
+        identity=BIG,
+        inputs=inputs,
+        params=StyleParams.model_validate({"preset": "fast", "size": 333, "style_weight": 2.5}),
+        output=ODD,
+        priority=-7,
+        state=State.RENDERED,
+        attempts=2,
+        crashes=3,
+        not_before=1.5e9,
+        hold=f"no room in {Path('/x')}",
+        fingerprint="f" * 64,
+        duplicate_of="other",
+        failure=Failure("code", Disposition.HOLD, "what", "file", "key", "remedy", {"n": [1, 2]}),
+        rendered=Rendered(
+            Path("/state") / ODD, "ee", 640, 480, {"seconds": {"load": 0.5}}, (Path("/s") / ODD,)
+        ),
+        target=Target(Path("/out") / ODD, BIG, Path("/out/a.png"), Path("/out") / f"{ODD}.json"),
+        home=Path("/done") / ODD,
+        settled=True,
+    )

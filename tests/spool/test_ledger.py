@@ -4,135 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
-import shutil
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-from jobs import an_entry
+from jobs import BIG, ODD, an_entry, full_entry
 
-from nstd.domain import Failure, FileIdentity, Rendered
-from nstd.entry import Entry, Fate, Input, Source, State, Target
-from nstd.errors import CannotWriteError, Disposition, LedgerDamagedError, LedgerNewerError
-from nstd.params import StyleParams
-from nstd.spool import schema
+from nstd.domain import FileIdentity
+from nstd.entry import Entry, Fate, Input, Source, State
+from nstd.errors import CannotWriteError
 from nstd.spool.ledger import Ledger
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-BIG = FileIdentity(2**64 - 1, 2**64 - 2, 2**40, 2**62)
-ODD = os.fsdecode(b"caf\xe9\n\xff")
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Name a file for a ledger."""
-    return tmp_path / "ledger.sqlite"
-
-
-@pytest.fixture
-def ledger(path: Path) -> Iterator[Ledger]:
-    """Open a new one."""
-    ledger = Ledger(path)
-    yield ledger
-    ledger.close()
-
-
-def full_entry() -> Entry:
-    """Fill in every field, with names of any bytes and numbers of 64 bits."""
-    inputs = (
-        Input(Source("content", Path("/in"), Path(ODD) / "a.jpg"), BIG, "aa", ODD, Fate.FILED),
-        Input(Source("style", Path("/lib"), Path("b.jpg"), from_library=True, weight=0.1), None),
-        Input(Source("style", Path("/in"), Path("b.jpg")), FileIdentity(0, 2**63, 0, 0), "cc", "d"),
-    )
-    return Entry(
-        job_id="job",
-        folder=Path("deep") / ODD,
-        sidecar=f"{ODD}.yaml",
-        identity=BIG,
-        inputs=inputs,
-        params=StyleParams.model_validate({"preset": "fast", "size": 333, "style_weight": 2.5}),
-        output=ODD,
-        priority=-7,
-        state=State.RENDERED,
-        attempts=2,
-        crashes=3,
-        not_before=1.5e9,
-        hold=f"no room in {Path('/x')}",
-        fingerprint="f" * 64,
-        duplicate_of="other",
-        failure=Failure("code", Disposition.HOLD, "what", "file", "key", "remedy", {"n": [1, 2]}),
-        rendered=Rendered(
-            Path("/state") / ODD, "ee", 640, 480, {"seconds": {"load": 0.5}}, (Path("/s") / ODD,)
-        ),
-        target=Target(Path("/out") / ODD, BIG, Path("/out/a.png"), Path("/out") / f"{ODD}.json"),
-        home=Path("/done") / ODD,
-        settled=True,
-    )
-
-
-def test_every_field_comes_back(ledger: Ledger, path: Path) -> None:
-    """12. Whatever the bytes of a name and however large an inode's number, after a restart too."""
-    entry = full_entry()
-    unlike = {f.name for f in dataclasses.fields(Entry) if f.default == getattr(entry, f.name)}
-    assert not unlike, "a field with its default shows nothing"
-    ledger.admit(entry)
-    assert ledger.entry("job") == entry
-    ledger.close()
-    again = Ledger(path)
-    found = again.entry("job")
-    again.close()
-    assert found == entry
-    assert found.identity.device == BIG.device, "not compared, and told all the same"
-    assert found.target is not None
-    assert found.target.identity is not None
-    assert found.target.identity.device == BIG.device
-    assert [one.identity and one.identity.inode for one in found.inputs] == [2**64 - 2, None, 2**63]
-
-
-def test_the_least_comes_back(ledger: Ledger) -> None:
-    """A sidecar that could not be understood has no parameters, images, or anything else."""
-    entry = an_entry("job", params=None)
-    ledger.admit(entry)
-    assert ledger.entry("job") == entry
-
-
-@pytest.mark.parametrize(
-    "name", [f.name for f in dataclasses.fields(Entry) if f.name not in {"job_id", "inputs"}]
-)
-def test_every_field_can_be_changed_and_changed_back(ledger: Ledger, name: str) -> None:
-    """One by one, each as a transaction of its own; the others stay."""
-    plain, full = an_entry("job"), full_entry()
-    ledger.admit(plain)
-    after = ledger.advance(plain, **{name: getattr(full, name)})
-    assert ledger.entry("job") == after == dataclasses.replace(plain, **{name: getattr(full, name)})
-    ledger.advance(after, **{name: getattr(plain, name)})
-    assert ledger.entry("job") == plain
-
-
-def test_an_inputs_fate_is_written_alone(ledger: Ledger) -> None:
-    """The other inputs keep theirs."""
-    entry = full_entry()
-    ledger.admit(entry)
-    inputs = list(entry.inputs)
-    inputs[2] = dataclasses.replace(inputs[2], fate=Fate.LEFT)
-    ledger.advance(entry, inputs=tuple(inputs))
-    found = ledger.entry("job")
-    assert found is not None
-    assert [one.fate for one in found.inputs] == [Fate.FILED, Fate.PENDING, Fate.LEFT]
-
-
-def test_a_duplicates_target_has_no_identity(ledger: Ledger) -> None:
-    """It has no result of its own."""
-    target = Target(Path("/o/t"), None, Path("/o/a.png"), Path("/o/a-2.json"))
-    entry = an_entry("job", target=target)
-    ledger.admit(entry)
-    assert ledger.entry("job") == entry
 
 
 def test_priority_then_age_orders(ledger: Ledger) -> None:
@@ -247,25 +130,25 @@ def test_what_was_filed_is_known_by_folder_time_and_inode(ledger: Ledger) -> Non
     assert ledger.filed_before(Path("/r/done"), later, 9) == []
 
 
-def test_a_forgotten_job_leaves_nothing(ledger: Ledger, path: Path) -> None:
+def test_a_forgotten_job_leaves_nothing(ledger: Ledger, ledger_path: Path) -> None:
     """Neither its images nor its history."""
     entry = full_entry()
     ledger.admit(entry)
     ledger.forget(entry)
     assert ledger.entry("job") is None
-    with contextlib.closing(sqlite3.connect(path)) as reader:
+    with contextlib.closing(sqlite3.connect(ledger_path)) as reader:
         for table in ("inputs", "transitions"):
             assert reader.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)  # noqa: S608
 
 
-def test_the_history_has_a_line_for_every_state_and_note(ledger: Ledger, path: Path) -> None:
+def test_the_history_has_a_line_for_every_state_and_note(ledger: Ledger, ledger_path: Path) -> None:
     """With both clocks and the boot that the monotonic one belongs to."""
     entry = an_entry("job")
     ledger.admit(entry, "new")
     entry = ledger.advance(entry, hold="no room")
     entry = ledger.advance(entry, "second try", attempts=1)
     ledger.advance(entry, state=State.CLAIMED)
-    with contextlib.closing(sqlite3.connect(path)) as reader:
+    with contextlib.closing(sqlite3.connect(ledger_path)) as reader:
         found = reader.execute("SELECT state, note, at, monotonic, boot FROM transitions")
         lines = found.fetchall()
     told = [("queued", "new"), ("queued", "second try"), ("claimed", "")]
@@ -273,7 +156,9 @@ def test_the_history_has_a_line_for_every_state_and_note(ledger: Ledger, path: P
     assert all(at > 1e9 and monotonic > 0 and boot for _, _, at, monotonic, boot in lines)
 
 
-def test_seconds_in_a_state_are_those_of_the_monotonic_clock(ledger: Ledger, path: Path) -> None:
+def test_seconds_in_a_state_are_those_of_the_monotonic_clock(
+    ledger: Ledger, ledger_path: Path
+) -> None:
     """A wall clock that jumps between two states of one boot doesn't matter; else it has to do."""
     ledger.admit(an_entry("job"))
     lines = [
@@ -283,7 +168,7 @@ def test_seconds_in_a_state_are_those_of_the_monotonic_clock(ledger: Ledger, pat
         ("job", 100.0, 2.5, "y", "claimed", ""),
         ("job", 0.0, 2.75, "z", "running", ""),
     ]
-    with contextlib.closing(sqlite3.connect(path)) as writer, writer:
+    with contextlib.closing(sqlite3.connect(ledger_path)) as writer, writer:
         writer.execute("DELETE FROM transitions")
         writer.executemany("INSERT INTO transitions VALUES (?, ?, ?, ?, ?, ?)", lines)
     assert ledger.seconds("job") == {"queued": 3.0, "claimed": 5.0, "running": 0.5}
@@ -299,12 +184,14 @@ def test_counts(ledger: Ledger) -> None:
     assert [e.job_id for e in ledger.latest(State.RETIRED, 1)] == ["b"]
 
 
-def test_a_readers_snapshot_keeps_nobody_waiting(ledger: Ledger, path: Path) -> None:
+def test_a_readers_snapshot_keeps_nobody_waiting(ledger: Ledger, ledger_path: Path) -> None:
     """`nstd status` may sit in an open transaction; the daemon writes, and the reader sees none."""
     entry = an_entry("job")
     ledger.admit(entry)
     query = "SELECT state FROM jobs"
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=0)) as reader:
+    with contextlib.closing(
+        sqlite3.connect(f"file:{ledger_path}?mode=ro", uri=True, timeout=0)
+    ) as reader:
         reader.execute("BEGIN")
         assert reader.execute(query).fetchall() == [("queued",)]
         ledger.advance(entry, state=State.CLAIMED)
@@ -313,13 +200,13 @@ def test_a_readers_snapshot_keeps_nobody_waiting(ledger: Ledger, path: Path) -> 
         assert reader.execute(query).fetchall() == [("claimed",)]
 
 
-def test_a_refused_write_changes_nothing(ledger: Ledger, path: Path) -> None:
+def test_a_refused_write_changes_nothing(ledger: Ledger, ledger_path: Path) -> None:
     """Disk trouble is a matter of resources, and a transaction is whole or not at all."""
     entry = full_entry()
     ledger.admit(entry)
     ledger._connection.execute("PRAGMA query_only = ON")
     inputs = tuple(dataclasses.replace(one, fate=Fate.GONE) for one in entry.inputs)
-    with pytest.raises(CannotWriteError, match=str(path)):
+    with pytest.raises(CannotWriteError, match=str(ledger_path)):
         ledger.advance(entry, state=State.FAILED, inputs=inputs)
     ledger._connection.execute("PRAGMA query_only = OFF")
     assert ledger.entry("job") == entry
@@ -338,7 +225,7 @@ def test_a_full_disk_is_a_matter_of_resources(ledger: Ledger) -> None:
     ledger.advance(entry, hold="x" * 2**20)
 
 
-def test_what_was_written_survives_a_kill(path: Path) -> None:
+def test_what_was_written_survives_a_kill(ledger_path: Path) -> None:
     """27. A transition that was returned from is on disk, without any closing."""
     code = (
         "import os, signal, sys; sys.path[:0] = sys.argv[2:]\n"
@@ -351,118 +238,21 @@ def test_what_was_written_survives_a_kill(path: Path) -> None:
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     tests = Path(__file__).parent
-    command = [sys.executable, "-c", code, str(path), str(tests), str(tests.parent)]
+    command = [sys.executable, "-c", code, str(ledger_path), str(tests), str(tests.parent)]
     assert subprocess.run(command, check=False).returncode == -9
-    ledger = Ledger(path)
+    ledger = Ledger(ledger_path)
     found = ledger.entry("job")
     ledger.close()
     assert found is not None
     assert found.state is State.CLAIMED
 
 
-def test_facts_are_remembered(ledger: Ledger, path: Path) -> None:
+def test_facts_are_remembered(ledger: Ledger, ledger_path: Path) -> None:
     """The last word counts, and it outlives the process."""
     assert ledger.fact("inbox") is None
     ledger.set_fact("inbox", "one")
     ledger.set_fact("inbox", "two")
     ledger.close()
-    again = Ledger(path)
+    again = Ledger(ledger_path)
     assert again.fact("inbox") == "two"
     again.close()
-
-
-def test_an_empty_file_becomes_a_ledger(path: Path) -> None:
-    """Version 0 is no tables at all; every migration is applied, and only once."""
-    path.touch()
-    for _ in range(2):
-        ledger = Ledger(path)
-        assert schema.version(ledger._connection) == schema.VERSION
-        assert ledger.count() == {}
-        ledger.close()
-
-
-def test_a_migration_is_whole_or_not_at_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that fails half way leaves the version before, and its tables."""
-    Ledger(path).close()
-    broken = (*schema._MIGRATIONS, "CREATE TABLE more (x TEXT) STRICT; CREATE TABLE jobs (y TEXT);")
-    with monkeypatch.context() as patched:
-        patched.setattr(schema, "_MIGRATIONS", broken)
-        patched.setattr(schema, "VERSION", len(broken))
-        with pytest.raises(CannotWriteError, match="already exists"):
-            Ledger(path)
-    with contextlib.closing(sqlite3.connect(path)) as found:
-        assert schema.version(found) == len(broken) - 1
-        assert not found.execute("SELECT * FROM sqlite_master WHERE name = 'more'").fetchall()
-
-
-def test_a_newer_ledger_is_refused(path: Path) -> None:
-    """Exit code 78, with both versions and what to do; the file is not touched."""
-    Ledger(path).close()
-    with contextlib.closing(sqlite3.connect(path)) as writer:
-        writer.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
-    before = path.read_bytes()
-    with pytest.raises(LedgerNewerError, match=rf"version {schema.VERSION + 1}.*newer") as caught:
-        Ledger(path)
-    assert caught.value.exit_code == 78
-    assert path.read_bytes() == before
-
-
-def damage(path: Path, how: str) -> None:
-    """Damage a ledger file as disks and people do."""
-    data = path.read_bytes()
-    if how == "truncated":
-        path.write_bytes(data[: len(data) // 2])
-    elif how == "overwritten":
-        middle = len(data) // 3
-        path.write_bytes(data[:middle] + b"\xa5" * middle + data[2 * middle :])
-    else:
-        path.write_bytes(b"certainly not a database\n" * 200)
-
-
-@pytest.mark.parametrize("how", ["truncated", "overwritten", "not a database"])
-def test_a_damaged_ledger_is_recognised(path: Path, how: str) -> None:
-    """At the start, before anything relies on it; the message says what will happen."""
-    ledger = Ledger(path)
-    for number in range(200):
-        ledger.admit(an_entry(f"job-{number:04}", hold="x" * 200))
-    ledger.close()
-    damage(path, how)
-    with pytest.raises(LedgerDamagedError, match="sets the file aside"):
-        Ledger(path)
-
-
-def test_damage_that_shows_later_is_named_too(path: Path) -> None:
-    """A page that goes bad under a running daemon is the same error."""
-    ledger = Ledger(path)
-    for number in range(200):
-        ledger.admit(an_entry(f"job-{number:04}", hold="x" * 200))
-    ledger.close()
-    ledger = Ledger(path)
-    ledger._connection.execute("PRAGMA shrink_memory")  # forget the pages that were checked
-    damage(path, "overwritten")
-    with pytest.raises(LedgerDamagedError):
-        ledger.unsettled(State.QUEUED)
-    ledger.close()
-
-
-def test_a_torn_end_of_the_log_costs_only_what_was_not_acknowledged(
-    ledger: Ledger, path: Path, tmp_path: Path
-) -> None:
-    """Garbage after the last commit, as a power cut leaves it, is passed over."""
-    ledger.admit(an_entry("job"))
-    copy = tmp_path / "copy" / path.name
-    copy.parent.mkdir()
-    for end in ("", "-wal"):
-        shutil.copy(f"{path}{end}", f"{copy}{end}")
-    with Path(f"{copy}-wal").open("ab") as log:
-        log.write(os.urandom(5000))
-    again = Ledger(copy)
-    assert again.entry("job") is not None
-    again.close()
-
-
-def test_a_file_that_may_not_be_read_is_a_matter_of_rights(path: Path) -> None:
-    """A folder in its place stands for all that can't be opened."""
-    path.mkdir()
-    with pytest.raises(CannotWriteError, match="can't be opened"):
-        Ledger(path)
