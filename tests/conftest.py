@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from nstd.engine.engine import Engine
 
+pytest_plugins = ["weights_fixtures"]  # pytest takes plugins from the topmost conftest only
+
 
 def picture(width: int, height: int, seed: int = 0) -> np.ndarray:
     """Make float32 RGB [height, width, 3] with edges and gradients, different for each seed."""
