@@ -14,7 +14,8 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from memory_spool import Crash, Made, MemorySpool, Wish
+from memory_folders import Crash, Made, Wish
+from memory_spool import MemorySpool
 
 from nstd.domain import Failure, FileIdentity
 from nstd.entry import Fate, State
