@@ -32,7 +32,7 @@ from common import Finding
 from plain_loop import PlainLoop
 
 from nstd import api
-from nstd.engine.checkpoint import Checkpoint
+from nstd.domain import Checkpoint
 from nstd.engine.descent import Schedule, State
 from nstd.engine.objective import Weights
 from nstd.engine.plan import Plan

@@ -18,8 +18,7 @@ from nstd.params import StyleParams
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nstd.domain import Float32Image, StyleResult
-    from nstd.engine.checkpoint import Checkpoint
+    from nstd.domain import Checkpoint, Float32Image, StyleResult
     from nstd.engine.device import Precision
     from nstd.engine.engine import Engine
     from nstd.engine.transfer import Transfer

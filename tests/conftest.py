@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from clocks import Clock
 from PIL import Image
 
 import nstd.engine  # before TensorFlow, which it sets up
@@ -94,3 +95,9 @@ def ledger(ledger_path: Path) -> Iterator[Ledger]:
     ledger = Ledger(ledger_path)
     yield ledger
     ledger.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Lend a clock that moves when told."""
+    return Clock()

@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from nstd.domain import Checkpoint as Checkpoint  # noqa: PLC0414 - part of this module's interface
 from nstd.domain import Losses
 from nstd.engine.descent import State
 
 if TYPE_CHECKING:
-    from nstd.domain import StyleRequest
+    from nstd.domain import Checkpoint, StyleRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,7 @@ from nstd.engine.vgg import FeatureExtractor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nstd.domain import Float32Image, StyleRequest
-    from nstd.engine.checkpoint import Checkpoint
+    from nstd.domain import Checkpoint, Float32Image, StyleRequest
     from nstd.engine.device import Device, Precision
     from nstd.engine.objective import Structure
     from nstd.engine.weights import Weights

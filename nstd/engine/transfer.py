@@ -21,8 +21,7 @@ from nstd.errors import DeviceMemoryError, NonFiniteLossError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nstd.domain import Float32Image, StyleRequest
-    from nstd.engine.checkpoint import Checkpoint
+    from nstd.domain import Checkpoint, Float32Image, StyleRequest
     from nstd.engine.descent import Descent
     from nstd.engine.engine import Engine
     from nstd.engine.estimate import Estimate

@@ -255,16 +255,8 @@ class Ledger:
         return found[0] if found else None
 
     def _all(self, query: str, values: Sequence[Any]) -> list[sqlite3.Row]:
-        try:
+        with self._in_our_terms("read"):
             return self._connection.execute(query, values).fetchall()
-        except sqlite3.OperationalError as error:
-            raise CannotWriteError(
-                f"the ledger can't be read: {error}",
-                file=str(self._path),
-                remedy="check the disk that the state folder is on",
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise _damaged(self._path, error) from error
 
     def _note(self, entry: Entry, note: str) -> None:
         self._connection.execute(
@@ -282,22 +274,27 @@ class Ledger:
         """
         connection = self._connection
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            yield connection
-            connection.execute("COMMIT")
-        except sqlite3.OperationalError as error:
+            with self._in_our_terms("written"):
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")
+        except BaseException:
             self._roll_back()
+            raise
+
+    @contextlib.contextmanager
+    def _in_our_terms(self, done: str) -> Iterator[None]:
+        """Tell trouble with the disk from trouble with what is on it."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
             raise CannotWriteError(
-                f"the ledger can't be written: {error}",
+                f"the ledger can't be {done}: {error}",
                 file=str(self._path),
                 remedy="free some space, or let the service's user write there",
             ) from error
         except sqlite3.DatabaseError as error:
-            self._roll_back()
             raise _damaged(self._path, error) from error
-        except BaseException:
-            self._roll_back()
-            raise
 
     def _roll_back(self) -> None:
         with contextlib.suppress(sqlite3.Error):

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from conftest import picture
 
-from nstd.domain import StyleImage, StyleRequest
-from nstd.engine.checkpoint import Checkpoint
+from nstd.domain import Checkpoint, StyleImage, StyleRequest
 from nstd.params import StyleParams
 
 if TYPE_CHECKING:

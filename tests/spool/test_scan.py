@@ -17,24 +17,9 @@ from nstd.spool.scan import Scan, Scanner
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from clocks import Clock
+
     from nstd.domain import Candidate
-
-
-class Clock:
-    """A monotonic clock that moves when told."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        """Tell the time."""
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """Lend a clock."""
-    return Clock()
 
 
 @pytest.fixture
