@@ -154,8 +154,3 @@ class Entry:
     def place(self) -> Path:
         """The sidecar's path relative to the inbox."""
         return self.folder / self.sidecar
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether its outcome is decided and told, whatever is left to file away."""
-        return self.state in {State.PUBLISHED, State.RETIRED, State.FAILED, State.CANCELLED}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from jobs import an_entry
 
-from nstd.entry import Source, State
+from nstd.entry import Source
 
 
 def test_a_jobs_name_is_its_sidecars_place() -> None:
@@ -16,13 +15,6 @@ def test_a_jobs_name_is_its_sidecars_place() -> None:
     assert entry.name == "deep/er/a.b"
     assert entry.place == Path("deep/er/a.b.yaml")
     assert an_entry("job", sidecar="a.yml").name == "a"
-
-
-@pytest.mark.parametrize("state", State)
-def test_what_has_an_outcome_has_ended(state: State) -> None:
-    """Whatever is left to file away."""
-    ended = {State.PUBLISHED, State.RETIRED, State.FAILED, State.CANCELLED}
-    assert an_entry("job", state=state).has_ended == (state in ended)
 
 
 def test_an_image_lies_below_its_root() -> None:
