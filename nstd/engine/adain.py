@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from nstd.engine.convolution import Convolution
+from nstd.engine.graph import graph
 from nstd.engine.vgg import FeatureExtractor, pad_one, smallest_side
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ class Draft:
         image = tf.TensorSpec([1, None, None, 3], tf.float32)
         statistic = tf.TensorSpec([None], tf.float32)
         scalar = tf.TensorSpec([], tf.float32)
-        self.statistics = tf.function(self._statistics, input_signature=[image])
-        self.paint = tf.function(self._paint, input_signature=[image, statistic, statistic, scalar])
+        self.statistics = graph(self._statistics, [image])
+        self.paint = graph(self._paint, [image, statistic, statistic, scalar])
 
     def _statistics(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Mean and standard deviation of the encoded features, [C] each."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import tensorflow as tf
 
+from nstd.engine.graph import graph
 from nstd.engine.objective import IMAGE, Objective, Targets, Weights
 from nstd.engine.optimizers import Moments, adam, cosine_decay
 
@@ -128,12 +129,10 @@ class Descent:
         self._objective = Objective(extractor, structure)
         layers = tf.TensorSpec([None], tf.float32)
         targets, weights = self._objective.target_specs(), Weights(layers, layers, _SCALAR)
-        self.content_targets = tf.function(self._content_targets, input_signature=[IMAGE])
-        self.style_statistics = tf.function(self._style_statistics, input_signature=[IMAGE])
-        self.loss = tf.function(self._loss, input_signature=[IMAGE, targets, weights])
-        self.run = tf.function(
-            self._run, input_signature=[State.spec(), targets, weights, Schedule.spec(), _COUNT]
-        )
+        self.content_targets = graph(self._content_targets, [IMAGE])
+        self.style_statistics = graph(self._style_statistics, [IMAGE])
+        self.loss = graph(self._loss, [IMAGE, targets, weights])
+        self.run = graph(self._run, [State.spec(), targets, weights, Schedule.spec(), _COUNT])
 
     def _content_targets(self, image: tf.Tensor) -> list[tf.Tensor]:
         self.traces += 1  # runs while tracing only
