@@ -107,6 +107,7 @@ class Watch(FileSystemEventHandler):
         self._unheard: set[int] = set()
         self._real = folder
         self._has_complained = False
+        self._queue = _USUAL_QUEUE
 
     def check(self) -> None:
         """Start watching, or start again where the watch is dead or its folder another.
@@ -138,7 +139,7 @@ class Watch(FileSystemEventHandler):
         A folder that has just been made may be on its way, so it counts the second time.
         """
         watched = _watched()
-        if len(watched) >= _queue_length():
+        if len(watched) >= self._queue:
             # After an overflow watchdog takes all watches away and sets them anew. The kernel
             # reports each one that went, so with as many as this it would overflow for ever.
             self.stop()
@@ -185,6 +186,7 @@ class Watch(FileSystemEventHandler):
             OSError: the system refuses, for want of watches as a rule.
         """
         observer = Observer()
+        self._queue = _queue_length()
         self._real = self._folder.resolve()
         observer.schedule(self, str(self._real), recursive=True, event_filter=_EVENTS)
         try:
@@ -219,7 +221,7 @@ def _watched() -> set[int]:
 
 
 def _queue_length() -> int:
-    """How many events the kernel keeps for a process that is slow to read them."""
+    """How many events the kernel keeps for a watch that starts now and is slow to read them."""
     try:
         return int(_QUEUE.read_text())
     except (OSError, ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 QUEUED_EVENTS = Path("/proc/sys/fs/inotify/max_queued_events")
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def few_queued_events() -> Iterator[None]:
-    """Let inotify's queue overflow after 16 events; the watch takes the number when it starts."""
+    """Give inotify queues that are made meanwhile room for 16 events; skip if that is refused."""
     before = QUEUED_EVENTS.read_text()
     try:
         QUEUED_EVENTS.write_text("16")
@@ -42,11 +43,13 @@ def few_queued_events() -> Iterator[None]:
         QUEUED_EVENTS.write_text(before)
 
 
-@pytest.mark.usefixtures("few_queued_events")
 def test_an_event_overflow_loses_nothing(tmp_path: Path) -> None:
     """8. 500 files drop on a stopped daemon with room for 16 events: every job is done."""
     picture = save_picture(tmp_path / "a.jpg")
-    with running(tmp_path) as daemon:
+    with contextlib.ExitStack() as stack:
+        with few_queued_events():
+            daemon = stack.enter_context(running(tmp_path))
+        assert watched_inodes(daemon.process.pid), "the watch has its queue"
         os.kill(daemon.process.pid, signal.SIGSTOP)
         try:
             for number in range(50):
