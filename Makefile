@@ -18,8 +18,10 @@ lint: $(VENV)/.developed
 types: $(VENV)/.developed
 	$(BIN)/mypy
 
+# More processes than cores: a test that follows a daemon waits more than it computes.
+TEST_PROCESSES ?= 4
 tests: $(VENV)/.developed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
 
 # Under the real systemd, in a throw-away machine that needs root and namespaces.
 test-systemd: $(VENV)/.developed

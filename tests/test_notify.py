@@ -75,7 +75,7 @@ def test_the_watchdog_is_fed_at_half_its_interval(listener: Listener) -> None:
     assert listener.heard() == ["WATCHDOG=1"]
 
 
-@pytest.mark.parametrize(("pid", "fed"), [(os.getpid(), True), (1, False)])
+@pytest.mark.parametrize(("pid", "fed"), [(os.getpid(), True), (1, False)], ids=["own", "other"])
 def test_the_watchdog_of_another_process_is_not_fed(
     listener: Listener, pid: int, *, fed: bool
 ) -> None:
