@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import warnings
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -205,3 +206,16 @@ def settle(waker: Waker) -> None:
     """Wait until the events so far have all been heard."""
     while is_woken(waker, 0.3):
         waker.clear()
+
+
+def test_a_folder_that_is_met_twice_is_not_remembered(tmp_path: Path) -> None:
+    """Watchdog's warning of it names the folder, and Python keeps no list of them."""
+    registry: dict[object, object] = {}
+    told = "Callback with id '1' already exists for watch /inbox/.nstd/claimed/7. It will be"
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        watch = Watch(tmp_path, "inotify", Waker())
+        watch.check()
+        warnings.warn_explicit(told, RuntimeWarning, "watchdog.py", 1, registry=registry)
+        watch.stop()
+    assert set(registry) <= {"version"}
