@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from nstd.domain import FileIdentity
     from nstd.entry import Source
 
-_CHUNK = 2**20
+# Read in pieces of about what there is, into one buffer where there is much: to ask for megabytes
+# and get kilobytes, again and again, leaves the heap of a process that runs for months in pieces.
+_PIECE = 2**14
+_CHUNK = 2**18
 # Leaves room for a job's id and a suffix within the 255 bytes of a file name.
 _STEM_BYTES = 150
 
@@ -40,8 +43,10 @@ def read_bounded(root: Path, relative: Path, limit: int) -> bytes | None:
     Raises:
         OSError: it can't be read.
     """
-    with os.fdopen(beneath.open_file(root, relative), "rb") as file:
-        data = file.read(limit + 1)
+    data = b""
+    with os.fdopen(beneath.open_file(root, relative), "rb", buffering=0) as file:
+        while len(data) <= limit and (piece := file.read(_PIECE)):
+            data += piece
     return data if len(data) <= limit else None
 
 
@@ -231,10 +236,11 @@ def _same(one: Path, other: Path) -> bool:
 def _copy(source: int, target: Path, mode: int | None = None) -> str:
     """Copy what a descriptor reads; returns the SHA-256 of what was read."""
     digest = hashlib.sha256()
+    chunk = memoryview(bytearray(_CHUNK))
     with target.open("wb") as writer:
-        while chunk := os.read(source, _CHUNK):
-            digest.update(chunk)
-            writer.write(chunk)
+        while count := os.readv(source, [chunk]):
+            digest.update(chunk[:count])
+            writer.write(chunk[:count])
         _finish(writer, mode)
     return digest.hexdigest()
 

@@ -93,14 +93,14 @@ def test_copy_private_notices_a_replacement(
     old, other = tmp_path / "a", tmp_path / "b"
     old.write_bytes(b"old")
     other.write_bytes(b"new")
-    real_read = os.read
+    real_read = os.readv
 
-    def read_and_replace(descriptor: int, count: int) -> bytes:
+    def read_and_replace(descriptor: int, buffers: list[memoryview]) -> int:
         if other.exists():
             other.rename(old)
-        return real_read(descriptor, count)
+        return real_read(descriptor, buffers)
 
-    monkeypatch.setattr(os, "read", read_and_replace)
+    monkeypatch.setattr(os, "readv", read_and_replace)
     with pytest.raises(InputChangedError):
         files.copy_private(source(tmp_path, "a"), tmp_path / "copy")
 
