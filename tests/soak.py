@@ -33,7 +33,14 @@ from nstd.spool.ledger import Ledger
 
 # Nothing is given up for the daemon's deaths: they are the soak's doing, not the job's.
 PATIENT = {"attempts": 10_000, "crashes": 10_000, "backoff_longest_seconds": 0.2}
-SETTINGS = {"settle_seconds": 0.1, "rescan_seconds": 0.3, "log": {"format": "json"}}
+# The grace time is the product's: on a busy machine, of two sidecars that are written one after the
+# other the second may come a second later.
+SETTINGS = {
+    "settle_seconds": 0.1,
+    "rescan_seconds": 0.3,
+    "retire_grace_seconds": 2.0,
+    "log": {"format": "json"},
+}
 _BACKLOG = 60
 _ENDING_TRIES = 20
 
@@ -138,7 +145,10 @@ class Soak:
     def _note(self, daemon: DaemonProcess) -> None:
         """Keep what a daemon should not have said."""
         internal = [event for event in daemon.events if event["event"] == "internal.error"]
-        self.troubles += [json.dumps(event) for event in internal] + daemon.other_lines
+        self.troubles += [json.dumps(event) for event in internal]
+        # A worker that was just being started when the daemon was killed says so.
+        if daemon.process.returncode != -signal.SIGKILL:
+            self.troubles += daemon.other_lines
 
     def account(self) -> Counter[str]:
         """Find every job's end and every dropped file; the counts."""
