@@ -186,8 +186,8 @@ class Watch(FileSystemEventHandler):
         Raises:
             OSError: the system refuses, for want of watches as a rule.
         """
-        # Where folders appear within folders it comes to the same one twice, which does no harm; but
-        # Python would remember each warning, with its path, for ever.
+        # Where folders appear within folders it comes to the same one twice, which does no harm;
+        # but Python would remember each warning, with its path, for ever.
         warnings.filterwarnings("ignore", "Callback with id .* already exists", RuntimeWarning)
         observer = Observer()
         self._queue = _queue_length()
