@@ -84,6 +84,14 @@ class LedgerNewerError(NstdError):
     exit_code = 78
 
 
+class LedgerAbsentError(NstdError):
+    """There is no ledger where the configuration says."""
+
+    code = "ledger_absent"
+    disposition = Disposition.FATAL
+    exit_code = 78
+
+
 class LedgerDamagedError(NstdError):
     """The ledger can't be read as one."""
 

@@ -78,8 +78,8 @@ ALLOWED = {
 # Within the spool each module needs only those on the floors below its own.
 SPOOL_FLOORS = (
     {"beneath", "crashpoint", "decide", "mounts", "renaming", "rows", "schema"},
-    {"files", "ledger"},
-    {"layout", "lock"},
+    {"files", "queries"},
+    {"history", "layout", "ledger", "lock", "reading"},
     {"marker", "settle", "space", "watch"},
     {"desk"},
     {"look", "scan", "claim", "publish", "status", "retention"},
