@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import nstd
-from nstd.commands import painting, serving, weights
+from nstd.commands import painting, serving, watching, weights
 from nstd.errors import NstdError
 
 app = typer.Typer(
@@ -26,6 +26,8 @@ for _command in (
     serving.run,
     serving.once,
     serving.check,
+    watching.status,
+    watching.history,
     painting.demo,
     painting.bench,
 ):

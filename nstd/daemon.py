@@ -7,6 +7,7 @@ the signal handlers write to; whatever woke it, it looks at everything.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import time
 from multiprocessing.connection import wait
@@ -20,14 +21,14 @@ from nstd.domain import internal_failure
 from nstd.entry import State
 from nstd.errors import CannotWriteError, Disposition, InboxAbsentError, NstdError
 from nstd.signals import Signals
-from nstd.spool import layout, lock, marker, opening, retention, status
+from nstd.spool import layout, lock, marker, nowfile, opening, retention, status
 from nstd.spool.closing import Closing
 from nstd.spool.desk import Desk, now
 from nstd.spool.intake import Findings, Intake
 from nstd.spool.watch import Waker, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from multiprocessing.connection import Connection
     from pathlib import Path
 
@@ -86,6 +87,7 @@ class Daemon:
         self._stop_at: float | None = None
         self._next_config: tuple[Config, tuple[devices.Pin, ...]] | None = None
         self._exit_code = 0
+        self._started_at = now()
 
     def run(self) -> int:
         """Run until stopped or drained.
@@ -129,6 +131,8 @@ class Daemon:
         self._closing = Closing(self._desk)
         self._dispatcher = self._make_dispatcher()
         self._status = status.StatusFile(self._desk)
+        self._now = nowfile.NowFile(layout.now_file(self._config))
+        stack.callback(self._now.close)
         stack.callback(self._shut_down)
 
     def _make_dispatcher(self) -> Dispatcher:
@@ -203,8 +207,8 @@ class Daemon:
                 self._release()
             self._close()
             if not self._is_absent:
-                waiting = self._findings.incomplete if self._findings else {}
-                self._status.update(self._dispatcher.progress, waiting, self._held_for)
+                self._status.update(self._dispatcher.progress, self._incomplete, self._held_for)
+            self._tell_now()
         except InboxAbsentError:
             self._miss_inbox()
         except NstdError as error:
@@ -225,14 +229,37 @@ class Daemon:
         if self._dispatcher.is_ready and not self._is_absent and self._stop_at is None:
             self._service.ready()
         if self._service.wants_status:
-            held = "the inbox is absent" if self._is_absent else self._held_for
-            self._service.status(status.line(self._desk, self._dispatcher.progress, held))
+            self._service.status(status.line(self._desk, self._dispatcher.progress, self._held))
+
+    def _tell_now(self) -> None:
+        """Leave what the memory alone knows where commands can read it."""
+        self._now.update(
+            nowfile.Now(
+                os.getpid(),
+                nstd.__version__,
+                self._started_at,
+                self._held,
+                tuple(self._dispatcher.progress),
+                tuple(self._dispatcher.devices),
+                {str(path): reason for path, reason in self._incomplete.items()},
+            )
+        )
+
+    @property
+    def _incomplete(self) -> Mapping[Path, str]:
+        """Sidecars that wait in the inbox, and for what."""
+        return self._findings.incomplete if self._findings else {}
+
+    @property
+    def _held(self) -> str:
+        """Why no job is begun; empty if jobs are."""
+        return "the inbox is absent" if self._is_absent else self._held_for
 
     def _sleep(self) -> None:
         """Wait for the worker, a wake-up, or the time of the next scan."""
         wake_up = self._waker.fileno()
         sources: list[Connection | int] = [wake_up, *self._dispatcher.connections]
-        until = min(self._wakes_at(), self._service.wakes_at)
+        until = min(self._wakes_at(), self._service.wakes_at, self._now.wakes_at)
         if wake_up in wait(sources, max(0.0, until - time.monotonic())):
             self._waker.clear()
             self._scan_by(time.monotonic() + _SCAN_PAUSE)

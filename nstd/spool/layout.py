@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 CONTROL: Final = ".nstd"
 STATUS_FILE: Final = "STATUS.txt"
 TEMPORARY: Final = ".tmp"
+PAUSED: Final = "paused"  # a fact in the ledger: no job is begun; when that was asked for
 
 
 def control(config: Config) -> Path:
@@ -51,6 +52,11 @@ def work(config: Config) -> Path:
 def ledger(config: Config) -> Path:
     """The ledger."""
     return config.folder("state") / "ledger.sqlite"
+
+
+def now_file(config: Config) -> Path:
+    """`state/now.json`: the daemon at this moment."""
+    return config.folder("state") / "now.json"
 
 
 def worker_log(config: Config, device: str) -> Path:
