@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import nstd
-from nstd.commands import painting, serving, watching, weights
+from nstd.commands import asking, painting, serving, watching, weights
 from nstd.errors import NstdError
 
 app = typer.Typer(
@@ -28,6 +28,11 @@ for _command in (
     serving.check,
     watching.status,
     watching.history,
+    asking.cancel,
+    asking.retry,
+    asking.pause,
+    asking.resume,
+    asking.prune,
     painting.demo,
     painting.bench,
 ):

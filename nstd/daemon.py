@@ -17,6 +17,7 @@ import structlog
 
 import nstd
 from nstd import crew, devices, notify, telemetry, worker
+from nstd.clerk import Clerk
 from nstd.domain import internal_failure
 from nstd.entry import State
 from nstd.errors import CannotWriteError, Disposition, InboxAbsentError, NstdError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from nstd.config import Config
     from nstd.dispatch import Dispatcher
+    from nstd.entry import Entry
 
 _SCAN_PAUSE = 0.1
 # A scan may take this share of the time, so that a long inbox doesn't keep the jobs waiting.
@@ -130,10 +132,24 @@ class Daemon:
         self._intake = Intake(self._desk, self._service.feed)
         self._closing = Closing(self._desk)
         self._dispatcher = self._make_dispatcher()
+        self._clerk = Clerk(self._desk, self._cancel)
+        self._requests_watch = self._watch_requests()
         self._status = status.StatusFile(self._desk)
         self._now = nowfile.NowFile(layout.now_file(self._config))
         stack.callback(self._now.close)
         stack.callback(self._shut_down)
+
+    def _watch_requests(self) -> Watch:
+        """The state folder is on a local disk, so events tell of everything."""
+        polls = self._config.watch.mode == "polling"
+        folder = layout.requests(self._config)
+        watch = Watch(folder, "polling" if polls else "inotify", self._waker)
+        watch.check()
+        return watch
+
+    def _cancel(self, entry: Entry) -> None:
+        """End a job at its owner's wish; the dispatcher may be another by then."""
+        self._dispatcher.cancel(entry)
 
     def _make_dispatcher(self) -> Dispatcher:
         return crew.dispatcher(self._desk, self._weights, self._pins, self._main)
@@ -177,8 +193,8 @@ class Daemon:
             return not self._dispatcher.running or time.monotonic() >= self._stop_at
         if not self._drain or self._findings is None or self._findings.settling:
             return False
-        waits = self._desk.ledger.next_up(1, now()) or self._dispatcher.running
-        return not waits and not self._closing.may_go_on()
+        ready = not self._clerk.is_paused and self._desk.ledger.next_up(1, now())
+        return not ready and not self._dispatcher.running and not self._closing.may_go_on()
 
     def _result(self) -> int:
         if not self._drain:
@@ -201,14 +217,18 @@ class Daemon:
             self._dispatcher.hear()
             self._tell_service()
             self._change_config()
+            if self._clerk.heed(has_inbox=not self._is_absent):
+                self._findings = None  # which the next scan has to say anew
+                self._scan_by(0.0)
             self._tend_inbox()
             if self._may_begin():
-                self._dispatcher.dispatch()
+                if self._clerk.is_paused:
+                    self._dispatcher.tend()
+                else:
+                    self._dispatcher.dispatch()
                 self._release()
             self._close()
-            if not self._is_absent:
-                self._status.update(self._dispatcher.progress, self._incomplete, self._held_for)
-            self._tell_now()
+            self._tell()
         except InboxAbsentError:
             self._miss_inbox()
         except NstdError as error:
@@ -229,10 +249,12 @@ class Daemon:
         if self._dispatcher.is_ready and not self._is_absent and self._stop_at is None:
             self._service.ready()
         if self._service.wants_status:
-            self._service.status(status.line(self._desk, self._dispatcher.progress, self._held))
+            self._service.status(status.line(self._desk, self._dispatcher.progress, self._idle))
 
-    def _tell_now(self) -> None:
-        """Leave what the memory alone knows where commands can read it."""
+    def _tell(self) -> None:
+        """Say what is going on to people who see only the share, and to the commands."""
+        if not self._is_absent:
+            self._status.update(self._dispatcher.progress, self._incomplete, self._idle)
         self._now.update(
             nowfile.Now(
                 os.getpid(),
@@ -252,14 +274,20 @@ class Daemon:
 
     @property
     def _held(self) -> str:
-        """Why no job is begun; empty if jobs are."""
+        """What resource is missing, so that no job is begun; empty if none is."""
         return "the inbox is absent" if self._is_absent else self._held_for
+
+    @property
+    def _idle(self) -> str:
+        """Why no job is begun; empty if jobs are."""
+        return self._held or ("paused, until `nstd resume`" if self._clerk.is_paused else "")
 
     def _sleep(self) -> None:
         """Wait for the worker, a wake-up, or the time of the next scan."""
         wake_up = self._waker.fileno()
         sources: list[Connection | int] = [wake_up, *self._dispatcher.connections]
-        until = min(self._wakes_at(), self._service.wakes_at, self._now.wakes_at)
+        others = (self._service.wakes_at, self._now.wakes_at, self._clerk.wakes_at)
+        until = min(self._wakes_at(), *others)
         if wake_up in wait(sources, max(0.0, until - time.monotonic())):
             self._waker.clear()
             self._scan_by(time.monotonic() + _SCAN_PAUSE)
@@ -315,11 +343,12 @@ class Daemon:
             if self._is_absent:
                 return
         self._watch.check()
+        self._requests_watch.check()
         looked = time.monotonic() - began
         found = self._intake.scan()
         self._findings = found
         for entry in found.cancelled:
-            self._dispatcher.cancel(entry)
+            self._cancel(entry)
         pause = self._config.rescan_seconds
         if found.settling:
             pause = min(pause, max(_SCAN_PAUSE, self._config.settle_seconds / 2))
@@ -356,6 +385,7 @@ class Daemon:
     def _shut_down(self) -> None:
         """Stop the watch and the workers, and finish what needs neither."""
         self._watch.stop()
+        self._requests_watch.stop()
         self._dispatcher.shut_down()
         with contextlib.suppress(NstdError):
             self._close()

@@ -101,8 +101,7 @@ class Dispatcher:
             CannotWriteError: there is no room for another job.
             InboxAbsentError: the images can't be reached.
         """
-        for station in self.stations:
-            self._tend(station)
+        self.tend()
         ahead = len(self.stations) + _AHEAD
         waiting = self._desk.ledger.next_up(ahead, now())
         if not waiting:
@@ -113,6 +112,11 @@ class Dispatcher:
         for station in self.stations:
             if station.is_idle:
                 self._hand_over(station)
+
+    def tend(self) -> None:
+        """Keep workers there, whether or not there is a job to begin."""
+        for station in self.stations:
+            self._tend(station)
 
     def _tend(self, station: Station) -> None:
         """Keep a worker there, and a fresh one where the limits ask for it."""

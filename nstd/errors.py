@@ -185,6 +185,12 @@ class CancelledError(NstdError):
     code = "cancelled"
 
 
+class RequestRefusedError(NstdError):
+    """What a command has asked for can't be done."""
+
+    code = "request_refused"
+
+
 class InputChangedError(NstdError):
     """An input changed while it was being claimed."""
 

@@ -63,12 +63,14 @@ ALLOWED = {
         "nstd.devices",
         "nstd.images",
     },
+    "nstd.clerk": FORMS | {"nstd.spool"},
     "nstd.signals": set(),
     "nstd.daemon": FORMS
     | {
         "nstd.spool",
         "nstd.worker",
         "nstd.dispatch",
+        "nstd.clerk",
         "nstd.crew",
         "nstd.devices",
         "nstd.signals",
@@ -80,11 +82,11 @@ SPOOL_FLOORS = (
     {"beneath", "crashpoint", "decide", "mounts", "renaming", "rows", "schema"},
     {"files", "queries"},
     {"history", "layout", "ledger", "lock", "reading"},
-    {"marker", "nowfile", "settle", "space", "watch"},
+    {"marker", "nowfile", "requests", "settle", "space", "watch"},
     {"desk"},
     {"look", "scan", "claim", "publish", "status", "retention"},
     {"retire", "intake", "opening"},
-    {"steps"},
+    {"putback", "steps"},
     {"closing"},
 )
 ENGINE = ROOT / "engine"

@@ -59,6 +59,11 @@ def now_file(config: Config) -> Path:
     return config.folder("state") / "now.json"
 
 
+def requests(config: Config) -> Path:
+    """`state/requests`: what commands ask of the daemon."""
+    return config.folder("state") / "requests"
+
+
 def worker_log(config: Config, device: str) -> Path:
     """`state/worker-DEVICE.log`: what the process itself says, TensorFlow's words above all."""
     return config.folder("state") / f"worker-{device.replace(':', '-').replace('/', '-')}.log"
@@ -75,7 +80,7 @@ def create_own(config: Config) -> None:
     Raises:
         CannotWriteError: naming the folder.
     """
-    for folder in (config.folder("state"), work(config)):
+    for folder in (config.folder("state"), work(config), requests(config)):
         with files.writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -89,6 +94,6 @@ def create(config: Config) -> None:
     for name in FOLDERS:
         with files.writing(config.folder(name)):
             config.folder(name).mkdir(parents=True, exist_ok=True)
-    for folder in (claimed(config), asides(config), work(config)):
+    for folder in (claimed(config), asides(config), work(config), requests(config)):
         with files.writing(folder):
             folder.mkdir(parents=True, exist_ok=True)

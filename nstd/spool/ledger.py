@@ -19,7 +19,7 @@ from nstd.spool import rows, schema
 from nstd.spool.queries import Queries, damaged, refuse_newer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from nstd.domain import FileIdentity
     from nstd.entry import Entry
@@ -87,6 +87,13 @@ class Ledger(Queries):
         """Remove a job that never became one: its sidecar is in its owner's hands."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM jobs WHERE job_id = ?", [entry.job_id])
+
+    def forget_settled(self, job_ids: Sequence[str]) -> None:
+        """Remove jobs with their whole history; those with something left to do stay."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "DELETE FROM jobs WHERE job_id = ? AND settled", [[one] for one in job_ids]
+            )
 
     def record_filed(self, entry: Entry, path: Path, identity: FileIdentity) -> None:
         """Note a file that was put into done/ or failed/."""

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import sqlite3
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +134,29 @@ class Queries:
         )
         return [(Path(os.fsdecode(row["path"])), rows.identity(row)) for row in found]
 
+    def filed_of(self, job_ids: Sequence[str]) -> list[tuple[Path, FileIdentity]]:
+        """What was filed of these jobs, and what those files were."""
+        marks = ", ".join("?" * len(job_ids))
+        found = self._all(f"SELECT * FROM filed WHERE job_id IN ({marks})", job_ids)
+        return [(Path(os.fsdecode(row["path"])), rows.identity(row)) for row in found]
+
+    def settled_before(self, moment: float, states: Sequence[State], limit: int) -> list[str]:
+        """Ids of settled jobs to which nothing has happened since a moment; the oldest first."""
+        old, values = _old(moment, states)
+        found = self._all(f"{old} ORDER BY job_id LIMIT ?", [*values, limit])
+        return [str(row["job_id"]) for row in found]
+
+    def count_before(self, moment: float, states: Sequence[State]) -> tuple[int, int]:
+        """How many such jobs there are, and how many files were filed of them."""
+        old, values = _old(moment, states)
+        row = self._one(
+            f"SELECT (SELECT count(*) FROM ({old})) AS jobs, "
+            f"(SELECT count(*) FROM filed WHERE job_id IN ({old})) AS files",
+            [*values, *values],
+        )
+        assert row is not None  # noqa: S101 - an aggregate has a row
+        return row["jobs"], row["files"]
+
     def count(self) -> dict[State, int]:
         """Jobs by state; those that are all done count too."""
         found = self._all("SELECT state, count(*) AS jobs FROM jobs GROUP BY state", [])
@@ -197,6 +221,17 @@ class Queries:
             ) from error
         except sqlite3.DatabaseError as error:
             raise damaged(self._path, error) from error
+
+
+def _old(moment: float, states: Sequence[State]) -> tuple[str, list[Any]]:
+    """The query for settled jobs in these states to which nothing has happened since a moment."""
+    marks = ", ".join("?" * len(states))
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(moment))  # an id tells when a job came
+    query = (
+        f"SELECT job_id FROM jobs WHERE settled AND job_id < ? AND state IN ({marks}) AND "
+        "(SELECT max(at) FROM transitions WHERE job_id = jobs.job_id) < ?"
+    )
+    return query, [stamp, *map(str, states), moment]
 
 
 def refuse_newer(path: Path, connection: sqlite3.Connection) -> None:
