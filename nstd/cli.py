@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import nstd
-from nstd.commands import asking, painting, serving, watching, weights
+from nstd.commands import asking, describing, painting, serving, submitting, watching, weights
 from nstd.errors import NstdError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ for _command in (
     serving.run,
     serving.once,
     serving.check,
+    submitting.submit,
     watching.status,
     watching.history,
     asking.cancel,
@@ -33,6 +34,7 @@ for _command in (
     asking.pause,
     asking.resume,
     asking.prune,
+    describing.schema,
     painting.demo,
     painting.bench,
 ):

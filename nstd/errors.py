@@ -185,6 +185,12 @@ class CancelledError(NstdError):
     code = "cancelled"
 
 
+class JobFailedError(NstdError):
+    """The job that a command has waited for has no result."""
+
+    code = "job_failed"
+
+
 class RequestRefusedError(NstdError):
     """What a command has asked for can't be done."""
 

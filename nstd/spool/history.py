@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import itertools
 import os
 import time
 from dataclasses import dataclass
@@ -128,6 +129,16 @@ def matching(queries: Queries, text: str) -> list[Record]:
         return of_ids(queries, found)
     rows = queries.select("SELECT job_id, folder, sidecar FROM jobs ORDER BY job_id")
     return of_ids(queries, [str(row["job_id"]) for row in rows if _name(row) == text])
+
+
+def first_since(queries: Queries, name: str, moment: float) -> Record | None:
+    """The first job of this name that was admitted since a moment."""
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(moment))
+    rows = queries.select(
+        "SELECT job_id, folder, sidecar FROM jobs WHERE job_id >= ? ORDER BY job_id", [stamp]
+    )
+    found = (str(row["job_id"]) for row in rows if _name(row) == name)
+    return next(iter(of_ids(queries, list(itertools.islice(found, 1)))), None)
 
 
 def next_ids(queries: Queries, count: int) -> list[str]:

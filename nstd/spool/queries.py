@@ -226,7 +226,8 @@ class Queries:
 def _old(moment: float, states: Sequence[State]) -> tuple[str, list[Any]]:
     """The query for settled jobs in these states to which nothing has happened since a moment."""
     marks = ", ".join("?" * len(states))
-    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(moment))  # an id tells when a job came
+    # An id tells the second in which its job came; the tilde sorts after the rest of any.
+    stamp = time.strftime("%Y%m%dT%H%M%S~", time.gmtime(moment))
     query = (
         f"SELECT job_id FROM jobs WHERE settled AND job_id < ? AND state IN ({marks}) AND "
         "(SELECT max(at) FROM transitions WHERE job_id = jobs.job_id) < ?"
