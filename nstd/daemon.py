@@ -7,7 +7,6 @@ the signal handlers write to; whatever woke it, it looks at everything.
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import time
 from multiprocessing.connection import wait
@@ -22,11 +21,12 @@ from nstd.domain import internal_failure
 from nstd.entry import State
 from nstd.errors import CannotWriteError, Disposition, InboxAbsentError, NstdError
 from nstd.signals import Signals
-from nstd.spool import layout, lock, marker, nowfile, opening, retention, status
+from nstd.spool import layout, lock, marker, opening, retention
 from nstd.spool.closing import Closing
 from nstd.spool.desk import Desk, now
 from nstd.spool.intake import Findings, Intake
 from nstd.spool.watch import Waker, Watch
+from nstd.telling import Teller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -89,7 +89,6 @@ class Daemon:
         self._stop_at: float | None = None
         self._next_config: tuple[Config, tuple[devices.Pin, ...]] | None = None
         self._exit_code = 0
-        self._started_at = now()
 
     def run(self) -> int:
         """Run until stopped or drained.
@@ -134,9 +133,7 @@ class Daemon:
         self._dispatcher = self._make_dispatcher()
         self._clerk = Clerk(self._desk, self._cancel)
         self._requests_watch = self._watch_requests()
-        self._status = status.StatusFile(self._desk)
-        self._now = nowfile.NowFile(layout.now_file(self._config))
-        stack.callback(self._now.close)
+        self._teller = Teller(self._desk, self._service)
         stack.callback(self._shut_down)
 
     def _watch_requests(self) -> Watch:
@@ -248,24 +245,13 @@ class Daemon:
         """Tell systemd that jobs can be done, once they can, and what is going on."""
         if self._dispatcher.is_ready and not self._is_absent and self._stop_at is None:
             self._service.ready()
-        if self._service.wants_status:
-            self._service.status(status.line(self._desk, self._dispatcher.progress, self._idle))
+        self._teller.tell_service(self._dispatcher, self._idle)
 
     def _tell(self) -> None:
         """Say what is going on to people who see only the share, and to the commands."""
         if not self._is_absent:
-            self._status.update(self._dispatcher.progress, self._incomplete, self._idle)
-        self._now.update(
-            nowfile.Now(
-                os.getpid(),
-                nstd.__version__,
-                self._started_at,
-                self._held,
-                tuple(self._dispatcher.progress),
-                tuple(self._dispatcher.devices),
-                {str(path): reason for path, reason in self._incomplete.items()},
-            )
-        )
+            self._teller.tell_share(self._dispatcher, self._incomplete, self._idle)
+        self._teller.tell_commands(self._dispatcher, self._incomplete, self._held)
 
     @property
     def _incomplete(self) -> Mapping[Path, str]:
@@ -286,7 +272,7 @@ class Daemon:
         """Wait for the worker, a wake-up, or the time of the next scan."""
         wake_up = self._waker.fileno()
         sources: list[Connection | int] = [wake_up, *self._dispatcher.connections]
-        others = (self._service.wakes_at, self._now.wakes_at, self._clerk.wakes_at)
+        others = (self._service.wakes_at, self._teller.wakes_at, self._clerk.wakes_at)
         until = min(self._wakes_at(), *others)
         if wake_up in wait(sources, max(0.0, until - time.monotonic())):
             self._waker.clear()
@@ -389,7 +375,7 @@ class Daemon:
         self._dispatcher.shut_down()
         with contextlib.suppress(NstdError):
             self._close()
-            self._status.close()
+            self._teller.close()
         self._unsettled = self._desk.ledger.count_unsettled()
 
     def _heed_signals(self) -> None:

@@ -65,6 +65,7 @@ ALLOWED = {
         "nstd.images",
     },
     "nstd.clerk": FORMS | {"nstd.spool"},
+    "nstd.telling": FORMS | {"nstd.spool", "nstd.dispatch", "nstd.notify"},
     "nstd.signals": set(),
     "nstd.daemon": FORMS
     | {
@@ -72,6 +73,7 @@ ALLOWED = {
         "nstd.worker",
         "nstd.dispatch",
         "nstd.clerk",
+        "nstd.telling",
         "nstd.crew",
         "nstd.devices",
         "nstd.signals",

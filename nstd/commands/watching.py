@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -23,17 +24,21 @@ def status(
     *,
     root: RootOption = None,
     config: ConfigOption = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it anew every second.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it anew every second, until Ctrl-C.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="As JSON; with --watch a line each second.")
     ] = False,
 ) -> None:
     """Say what runs, waits, was done and failed; the daemon may be up or down."""
     settings = read_config(root, config)
-    if as_json:
-        _print_status(settings, watch=watch)
-    else:
-        _show_status(settings, watch=watch)
+    show = _print_status if as_json else _show_status
+    if not watch:
+        show(settings, watch=False)
+        return
+    with contextlib.suppress(KeyboardInterrupt):  # which is how to stop watching
+        show(settings, watch=True)
 
 
 def history(
@@ -129,10 +134,13 @@ def _show_status(settings: Config, *, watch: bool) -> None:
 
     console = Console()
     shown = tables.status(overview.take(settings))
-    if not watch:
+    if not watch or not console.is_terminal:
         console.print(shown)
+        while watch:
+            time.sleep(_PAUSE)
+            console.print("", tables.status(overview.take(settings)))
         return
-    with Live(shown, console=console, auto_refresh=False, screen=console.is_terminal) as live:
+    with Live(shown, console=console, auto_refresh=False, screen=True) as live:
         while True:
             time.sleep(_PAUSE)
             live.update(tables.status(overview.take(settings)), refresh=True)

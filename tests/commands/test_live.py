@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -149,6 +150,22 @@ def test_old_jobs_are_pruned(daemon: DaemonProcess) -> None:
     assert json.loads(done(daemon, "history", "--json")) == []
     assert list((daemon.root / "done").iterdir()) == []
     assert (daemon.root / "outbox" / "old.png").exists()
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_watching_shows_it_again_until_it_is_interrupted(
+    daemon: DaemonProcess, options: list[str]
+) -> None:
+    """Ctrl-C is its proper end."""
+    config = str(daemon.root / "config.yaml")
+    command = [sys.executable, "-m", "nstd", "status", "--watch", *options, "--config", config]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        for _ in range(2 if options else 1):
+            assert "running" in watching.stdout.readline()
+        time.sleep(0.2)  # not between a line and the next
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(PATIENCE) == 0
 
 
 def test_nonsense_stops_nothing(daemon: DaemonProcess) -> None:
