@@ -205,3 +205,29 @@ def settle(waker: Waker) -> None:
     """Wait until the events so far have all been heard."""
     while is_woken(waker, 0.3):
         waker.clear()
+
+
+def test_a_library_that_stumbles_over_its_end_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Watchdog loses track of folders that are replaced again and again; a new watch begins."""
+    waker = Waker()
+    watch = Watch(tmp_path, "inotify", waker)
+    watch.check()
+    observer = watch._observer
+    assert observer is not None
+
+    def stumble() -> None:
+        raise KeyError(b"a folder")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(observer, "unschedule_all", stumble)
+        watch.stop()
+    observer.stop()  # what is left of it, for the test's sake
+    observer.join()
+    watch.check()
+    assert watch._observer is not observer
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    assert is_woken(waker, 5)
+    watch.stop()
+    waker.close()
