@@ -41,6 +41,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/memory.py --json bench/memory.json
 	$(BIN)/python benchmarks/jobs.py --json bench/jobs.json
 	$(BIN)/python benchmarks/spool.py --json bench/spool.json
+	$(BIN)/python benchmarks/status.py --json bench/status.json
 
 install: $(VENV)/.installed
 

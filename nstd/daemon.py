@@ -16,23 +16,26 @@ import structlog
 
 import nstd
 from nstd import crew, devices, notify, telemetry, worker
+from nstd.clerk import Clerk
 from nstd.domain import internal_failure
 from nstd.entry import State
 from nstd.errors import CannotWriteError, Disposition, InboxAbsentError, NstdError
 from nstd.signals import Signals
-from nstd.spool import layout, lock, marker, opening, retention, status
+from nstd.spool import layout, lock, marker, opening, retention
 from nstd.spool.closing import Closing
 from nstd.spool.desk import Desk, now
 from nstd.spool.intake import Findings, Intake
 from nstd.spool.watch import Waker, Watch
+from nstd.telling import Teller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from multiprocessing.connection import Connection
     from pathlib import Path
 
     from nstd.config import Config
     from nstd.dispatch import Dispatcher
+    from nstd.entry import Entry
 
 _SCAN_PAUSE = 0.1
 # A scan may take this share of the time, so that a long inbox doesn't keep the jobs waiting.
@@ -128,8 +131,22 @@ class Daemon:
         self._intake = Intake(self._desk, self._service.feed)
         self._closing = Closing(self._desk)
         self._dispatcher = self._make_dispatcher()
-        self._status = status.StatusFile(self._desk)
+        self._clerk = Clerk(self._desk, self._cancel)
+        self._requests_watch = self._watch_requests()
+        self._teller = Teller(self._desk, self._service)
         stack.callback(self._shut_down)
+
+    def _watch_requests(self) -> Watch:
+        """The state folder is on a local disk, so events tell of everything."""
+        polls = self._config.watch.mode == "polling"
+        folder = layout.requests(self._config)
+        watch = Watch(folder, "polling" if polls else "inotify", self._waker)
+        watch.check()
+        return watch
+
+    def _cancel(self, entry: Entry) -> None:
+        """End a job at its owner's wish; the dispatcher may be another by then."""
+        self._dispatcher.cancel(entry)
 
     def _make_dispatcher(self) -> Dispatcher:
         return crew.dispatcher(self._desk, self._weights, self._pins, self._main)
@@ -173,8 +190,8 @@ class Daemon:
             return not self._dispatcher.running or time.monotonic() >= self._stop_at
         if not self._drain or self._findings is None or self._findings.settling:
             return False
-        waits = self._desk.ledger.next_up(1, now()) or self._dispatcher.running
-        return not waits and not self._closing.may_go_on()
+        ready = not self._clerk.is_paused and self._desk.ledger.next_up(1, now())
+        return not ready and not self._dispatcher.running and not self._closing.may_go_on()
 
     def _result(self) -> int:
         if not self._drain:
@@ -197,14 +214,18 @@ class Daemon:
             self._dispatcher.hear()
             self._tell_service()
             self._change_config()
+            if self._clerk.heed(has_inbox=not self._is_absent):
+                self._findings = None  # which the next scan has to say anew
+                self._scan_by(0.0)
             self._tend_inbox()
             if self._may_begin():
-                self._dispatcher.dispatch()
+                if self._clerk.is_paused:
+                    self._dispatcher.tend()
+                else:
+                    self._dispatcher.dispatch()
                 self._release()
             self._close()
-            if not self._is_absent:
-                waiting = self._findings.incomplete if self._findings else {}
-                self._status.update(self._dispatcher.progress, waiting, self._held_for)
+            self._tell()
         except InboxAbsentError:
             self._miss_inbox()
         except NstdError as error:
@@ -224,15 +245,35 @@ class Daemon:
         """Tell systemd that jobs can be done, once they can, and what is going on."""
         if self._dispatcher.is_ready and not self._is_absent and self._stop_at is None:
             self._service.ready()
-        if self._service.wants_status:
-            held = "the inbox is absent" if self._is_absent else self._held_for
-            self._service.status(status.line(self._desk, self._dispatcher.progress, held))
+        self._teller.tell_service(self._dispatcher, self._idle)
+
+    def _tell(self) -> None:
+        """Say what is going on to people who see only the share, and to the commands."""
+        if not self._is_absent:
+            self._teller.tell_share(self._dispatcher, self._incomplete, self._idle)
+        self._teller.tell_commands(self._dispatcher, self._incomplete, self._held)
+
+    @property
+    def _incomplete(self) -> Mapping[Path, str]:
+        """Sidecars that wait in the inbox, and for what."""
+        return self._findings.incomplete if self._findings else {}
+
+    @property
+    def _held(self) -> str:
+        """What resource is missing, so that no job is begun; empty if none is."""
+        return "the inbox is absent" if self._is_absent else self._held_for
+
+    @property
+    def _idle(self) -> str:
+        """Why no job is begun; empty if jobs are."""
+        return self._held or ("paused, until `nstd resume`" if self._clerk.is_paused else "")
 
     def _sleep(self) -> None:
         """Wait for the worker, a wake-up, or the time of the next scan."""
         wake_up = self._waker.fileno()
         sources: list[Connection | int] = [wake_up, *self._dispatcher.connections]
-        until = min(self._wakes_at(), self._service.wakes_at)
+        others = (self._service.wakes_at, self._teller.wakes_at, self._clerk.wakes_at)
+        until = min(self._wakes_at(), *others)
         if wake_up in wait(sources, max(0.0, until - time.monotonic())):
             self._waker.clear()
             self._scan_by(time.monotonic() + _SCAN_PAUSE)
@@ -288,11 +329,12 @@ class Daemon:
             if self._is_absent:
                 return
         self._watch.check()
+        self._requests_watch.check()
         looked = time.monotonic() - began
         found = self._intake.scan()
         self._findings = found
         for entry in found.cancelled:
-            self._dispatcher.cancel(entry)
+            self._cancel(entry)
         pause = self._config.rescan_seconds
         if found.settling:
             pause = min(pause, max(_SCAN_PAUSE, self._config.settle_seconds / 2))
@@ -329,10 +371,11 @@ class Daemon:
     def _shut_down(self) -> None:
         """Stop the watch and the workers, and finish what needs neither."""
         self._watch.stop()
+        self._requests_watch.stop()
         self._dispatcher.shut_down()
         with contextlib.suppress(NstdError):
             self._close()
-            self._status.close()
+            self._teller.close()
         self._unsettled = self._desk.ledger.count_unsettled()
 
     def _heed_signals(self) -> None:

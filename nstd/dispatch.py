@@ -22,7 +22,7 @@ from nstd.errors import (
 )
 from nstd.spool import claim, crashpoint, decide, files, publish, space, steps
 from nstd.spool.desk import now
-from nstd.spool.status import Progress
+from nstd.spool.nowfile import Device, Progress
 from nstd.worker import Begun, Finished
 from nstd.worker import Progress as Heartbeat
 
@@ -80,10 +80,17 @@ class Dispatcher:
                 station.progress.iterate.iteration + 1,
                 station.progress.iterate.planned,
                 station.progress.iterate.seconds,
+                station.entry.job_id,
+                station.progress.iterate.losses.total,
             )
             for station in self.stations
             if station.entry and station.progress
         ]
+
+    @property
+    def devices(self) -> list[Device]:
+        """How each device is."""
+        return [Device(s.name, s.description, s.condition, s.deaths, s.jobs) for s in self.stations]
 
     # -- towards the workers -----------------------------------------------------------------
 
@@ -94,8 +101,7 @@ class Dispatcher:
             CannotWriteError: there is no room for another job.
             InboxAbsentError: the images can't be reached.
         """
-        for station in self.stations:
-            self._tend(station)
+        self.tend()
         ahead = len(self.stations) + _AHEAD
         waiting = self._desk.ledger.next_up(ahead, now())
         if not waiting:
@@ -106,6 +112,11 @@ class Dispatcher:
         for station in self.stations:
             if station.is_idle:
                 self._hand_over(station)
+
+    def tend(self) -> None:
+        """Keep workers there, whether or not there is a job to begin."""
+        for station in self.stations:
+            self._tend(station)
 
     def _tend(self, station: Station) -> None:
         """Keep a worker there, and a fresh one where the limits ask for it."""

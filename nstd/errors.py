@@ -84,6 +84,14 @@ class LedgerNewerError(NstdError):
     exit_code = 78
 
 
+class LedgerAbsentError(NstdError):
+    """There is no ledger where the configuration says."""
+
+    code = "ledger_absent"
+    disposition = Disposition.FATAL
+    exit_code = 78
+
+
 class LedgerDamagedError(NstdError):
     """The ledger can't be read as one."""
 
@@ -175,6 +183,18 @@ class CancelledError(NstdError):
     """The job's owner took it back."""
 
     code = "cancelled"
+
+
+class JobFailedError(NstdError):
+    """The job that a command has waited for has no result."""
+
+    code = "job_failed"
+
+
+class RequestRefusedError(NstdError):
+    """What a command has asked for can't be done."""
+
+    code = "request_refused"
 
 
 class InputChangedError(NstdError):

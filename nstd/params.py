@@ -82,7 +82,12 @@ def _init(value: Any) -> str | None:  # noqa: ANN401 - whatever stood there
 
 Size = Annotated[
     int | Literal["original"] | None,
-    PlainValidator(_size, json_schema_input_type=int | Literal["original"] | None),
+    PlainValidator(
+        _size,
+        json_schema_input_type=Annotated[int, Field(ge=_SIDES[0], le=_SIDES[1])]
+        | Literal["original"]
+        | None,
+    ),
 ]
 Start = Annotated[
     Literal["adain", "content", "random", "style_stats"] | str | None,  # noqa: PYI051 - for the page

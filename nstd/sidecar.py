@@ -70,15 +70,21 @@ class WeightedStyle(BaseModel):
     weight: float = Field(default=1.0, gt=0, le=1e6)
 
 
-class _Head(BaseModel):
+# One style, or several: names and weighted ones.
+_AsWritten = FileName | Annotated[list[FileName | WeightedStyle], Field(min_length=1)] | None
+
+
+class Head(BaseModel):
     """The sidecar's own keys; every other key is a parameter of the engine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     content: FileName | None = None
-    style: Annotated[list[WeightedStyle] | None, BeforeValidator(_as_list), Field(min_length=1)] = (
-        None
-    )
+    style: Annotated[
+        list[WeightedStyle] | None,
+        BeforeValidator(_as_list, json_schema_input_type=_AsWritten),
+        Field(min_length=1),
+    ] = None
     output: Annotated[str, AfterValidator(_stem)] | None = None
     priority: int = Field(default=0, ge=-1000, le=1000)
 
@@ -123,9 +129,9 @@ def parse(data: bytes, *, file: str, defaults: Mapping[str, Any] | None = None) 
         values, found = load_mapping(data)
     except YamlError as error:
         raise SidecarError(str(error), file=file, remedy=REMEDY) from error
-    own = {key: value for key, value in values.items() if key in _Head.model_fields}
-    rest = {key: value for key, value in values.items() if key not in _Head.model_fields}
-    head = _validated(_Head, own, found)
+    own = {key: value for key, value in values.items() if key in Head.model_fields}
+    rest = {key: value for key, value in values.items() if key not in Head.model_fields}
+    head = _validated(Head, own, found)
     params = _validated(StyleParams, {**(defaults or {}), **rest}, found)
     if params is not None and params.init_file is not None:
         try:
@@ -146,5 +152,5 @@ def _validated(
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        found.extend(problems(error, [*_Head.model_fields, *StyleParams.model_fields]))
+        found.extend(problems(error, [*Head.model_fields, *StyleParams.model_fields]))
         return None

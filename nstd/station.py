@@ -20,6 +20,7 @@ from nstd.worker import Begun, Cancel, Finished, Progress, Ready, Unable, Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
+    from typing import Literal
 
     from nstd.domain import Job
     from nstd.entry import Entry
@@ -52,6 +53,7 @@ class Station:
         is_ready: whether it can take a job.
         deaths: of workers since one was last ready: above zero, the station is unhealthy.
         jobs: that this worker has finished.
+        description: of the device, as the engine has it; empty before there was one.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Station:
         self.is_ready = False
         self.deaths = 0
         self.jobs = 0
+        self.description = ""
 
     @property
     def name(self) -> str:
@@ -96,6 +99,15 @@ class Station:
     def is_idle(self) -> bool:
         """Whether it can take a job now."""
         return self.is_ready and self.entry is None
+
+    @property
+    def condition(self) -> Literal["starting", "idle", "working", "resting"]:
+        """What the device is at."""
+        if self.entry is not None:
+            return "working"
+        if self.is_ready:
+            return "idle"
+        return "resting" if self._worker is None and self.deaths else "starting"
 
     def start(self) -> None:
         """Start a worker if there is none; one that keeps dying is given a rest first."""
@@ -142,6 +154,7 @@ class Station:
         match message:
             case Ready():
                 self.is_ready, self._was_ever_ready, self.deaths = True, True, 0
+                self.description = f"{message.device}, {message.precision}"
                 _log.info(
                     telemetry.WORKER_READY,
                     pin=self.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from daemon_process import DaemonProcess
 from typer.testing import CliRunner
 
 import nstd
@@ -70,6 +72,39 @@ def test_the_weights_command_runs(studio: Path) -> None:
     assert "nstd weights fetch" in commands()
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()).exists()
+
+
+def test_the_commands_for_a_daemon_run(studio: Path) -> None:
+    """From top to bottom, against one that runs; some are given the time to take effect."""
+    shown = [line for line in commands() if line.startswith("nstd ") and "--root studio" in line]
+    shown = [line for line in shown if line.split()[1] not in {"run", "once"}]
+    named = [line.split()[1] for line in shown]
+    assert {"submit", "status", "cancel", "retry", "pause", "resume", "history", "prune"} <= {
+        *named
+    }
+    root = studio / "studio"
+    root.mkdir()
+    daemon = DaemonProcess(root, copying=True)
+    daemon.wait_for("daemon.started")
+    before = {"cancel": ("job.claimed", "again"), "retry": ("job.retired", "again")}
+    for line, word in zip(shown, named, strict=True):
+        if word in before:
+            event, name = before[word]
+            daemon.wait_for(event, name=name)
+        done = shell(line, studio)
+        assert done.returncode == 0, (line, done.stderr)
+        if "--wait" in line:
+            assert done.stdout.endswith("studio/outbox/harbour.png\n")
+    daemon.wait_for("job.done", name="again")
+    assert daemon.stop() == 0
+
+
+def test_the_schema_command_runs(studio: Path) -> None:
+    """Its file is the one that the editor's line names."""
+    (line,) = [line for line in commands() if line.startswith("nstd schema")]
+    assert shell(line, studio).returncode == 0
+    (comment,) = re.findall(r"^# yaml-language-server: \$schema=(\S+)", README, re.MULTILINE)
+    assert json.loads((studio / comment).read_text())["title"] == "A sidecar of nstd"
 
 
 def test_the_daemons_command_does_the_sidecars_job(studio: Path) -> None:

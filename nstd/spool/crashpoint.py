@@ -33,6 +33,16 @@ NAMES: Final = (
     "explained",  # the reason is written
 )
 
+# Those of the requests that commands leave.
+REQUESTED: Final = (
+    "heeded",  # a request is done, its file is still there
+    "retrying",  # the ledger says whose files are on their way back, none has moved
+    "image_put_back",  # an image is in the inbox again
+    "sidecar_put_back",  # the sidecar too: a new job; the old one's row doesn't know
+    "unexplained",  # the reason files are gone, the row doesn't know
+    "pruned",  # files of some old jobs are deleted, their rows are not
+)
+
 hook: Callable[[str], None] | None = None
 
 

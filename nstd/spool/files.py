@@ -160,14 +160,20 @@ def move(source: Path, target: Path, tag: str) -> Path:
     stem = names.shortened(target.stem, _STEM_BYTES)
     for name in (target, target.with_name(f"{stem}.{tag}{target.suffix}")):
         try:
-            _move(source, name, tag)
+            move_exactly(source, name, tag)
         except FileExistsError:
             continue
         return name
     raise FileExistsError(errno.EEXIST, "exists", str(target))
 
 
-def _move(source: Path, target: Path, tag: str) -> None:
+def move_exactly(source: Path, target: Path, tag: str) -> None:
+    """As `move`, to this name or not at all.
+
+    Raises:
+        FileExistsError: the name is taken.
+        OSError: it could not be moved; the source is untouched.
+    """
     try:
         renaming.no_replace(source, target)
     except OSError as error:
@@ -181,7 +187,7 @@ def _move(source: Path, target: Path, tag: str) -> None:
 def _move_across(source: Path, target: Path, tag: str) -> None:
     """Copy, place, unlink; one that was interrupted before its last step is only completed."""
     if os.path.lexists(target):
-        if not _same(source, target):
+        if not are_same(source, target):
             raise FileExistsError(errno.EEXIST, "exists", str(target))
     else:
         copy(source, target, tag)
@@ -226,7 +232,8 @@ def _open_regular(path: Path) -> int:
     return beneath.open_file(path.parent, path.relative_to(path.parent))
 
 
-def _same(one: Path, other: Path) -> bool:
+def are_same(one: Path, other: Path) -> bool:
+    """Whether two regular files hold the same bytes."""
     first, second = identity(one), identity(other)
     if first is None or second is None or first.size != second.size:
         return False

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 CONTROL: Final = ".nstd"
 STATUS_FILE: Final = "STATUS.txt"
 TEMPORARY: Final = ".tmp"
+PAUSED: Final = "paused"  # a fact in the ledger: no job is begun; when that was asked for
 
 
 def control(config: Config) -> Path:
@@ -53,6 +54,16 @@ def ledger(config: Config) -> Path:
     return config.folder("state") / "ledger.sqlite"
 
 
+def now_file(config: Config) -> Path:
+    """`state/now.json`: the daemon at this moment."""
+    return config.folder("state") / "now.json"
+
+
+def requests(config: Config) -> Path:
+    """`state/requests`: what commands ask of the daemon."""
+    return config.folder("state") / "requests"
+
+
 def worker_log(config: Config, device: str) -> Path:
     """`state/worker-DEVICE.log`: what the process itself says, TensorFlow's words above all."""
     return config.folder("state") / f"worker-{device.replace(':', '-').replace('/', '-')}.log"
@@ -69,7 +80,7 @@ def create_own(config: Config) -> None:
     Raises:
         CannotWriteError: naming the folder.
     """
-    for folder in (config.folder("state"), work(config)):
+    for folder in (config.folder("state"), work(config), requests(config)):
         with files.writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -83,6 +94,6 @@ def create(config: Config) -> None:
     for name in FOLDERS:
         with files.writing(config.folder(name)):
             config.folder(name).mkdir(parents=True, exist_ok=True)
-    for folder in (claimed(config), asides(config), work(config)):
+    for folder in (claimed(config), asides(config), work(config), requests(config)):
         with files.writing(folder):
             folder.mkdir(parents=True, exist_ok=True)

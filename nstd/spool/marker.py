@@ -15,6 +15,7 @@ from nstd.spool import files, layout
 if TYPE_CHECKING:
     from nstd.config import Config
     from nstd.spool.ledger import Ledger
+    from nstd.spool.queries import Queries
 
 _FACT: Final = "inbox"
 _NAME: Final = "marker"
@@ -28,7 +29,7 @@ class Presence(StrEnum):
     ABSENT = "absent"  # the folder is missing, or has no marker or another's
 
 
-def presence(config: Config, ledger: Ledger) -> Presence:
+def presence(config: Config, ledger: Queries) -> Presence:
     """Look for the marker."""
     known = ledger.fact(_FACT)
     if known is None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from typing import TYPE_CHECKING, Literal
 
-from nstd.spool import files
+from nstd.spool import crashpoint, files
 from nstd.spool.desk import now
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from nstd.domain import FileIdentity
+    from nstd.entry import State
     from nstd.spool.desk import Desk
 
 _DAY = 86_400.0
@@ -40,18 +42,49 @@ def prune(desk: Desk) -> int:
 def _prune(desk: Desk, name: Literal["done", "failed"], before: float) -> int:
     root, deleted = desk.config.folder(name), 0
     for path, filed in desk.ledger.filed_before(root, before, _AT_ONCE):
-        found = files.identity(path)
-        # The number of a file that is gone is soon another's; that of a device may change.
-        if found is not None and dataclasses.replace(found, device=filed.device) == filed:
-            with files.writing(path):
-                path.unlink()
-            _remove_empty(path.parent, root)
-            deleted += 1
+        deleted += _delete(desk, path, filed)
         desk.ledger.forget_filed(path)
     return deleted
 
 
-def _remove_empty(folder: Path, root: Path) -> None:
+def _delete(desk: Desk, path: Path, filed: FileIdentity) -> bool:
+    """Delete a file if it is still the one that was filed."""
+    if files.identity(path) != filed:
+        return False
+    with files.writing(path):
+        path.unlink()
+    for name in ("done", "failed"):
+        remove_empty(path.parent, desk.config.folder(name))
+    return True
+
+
+def prune_jobs(desk: Desk, before: float, states: Sequence[State]) -> int:
+    """Forget settled jobs to which nothing has happened since a moment, some at once.
+
+    What was filed of them is deleted first, unless somebody has changed it. After a crash anywhere,
+    doing it again does the rest.
+
+    Args:
+        desk: whose ledger, done/ and failed/.
+        before: seconds since the epoch.
+        states: that the jobs are in.
+
+    Returns:
+        How many were forgotten; 0: there are no more.
+
+    Raises:
+        CannotWriteError: a file can't be deleted.
+    """
+    ids = desk.ledger.settled_before(before, states, _AT_ONCE)
+    for path, filed in desk.ledger.filed_of(ids):
+        _delete(desk, path, filed)
+    crashpoint.reached("pruned")
+    desk.ledger.forget_settled(ids)
+    return len(ids)
+
+
+def remove_empty(folder: Path, root: Path) -> None:
+    """Remove a folder below a root, and those above it, as far as they are empty."""
     while folder != root and folder.is_relative_to(root):
         with contextlib.suppress(OSError):
             folder.rmdir()

@@ -229,7 +229,7 @@ def _home(desk: Desk, folder: Path, entry: Entry, extra: list[str]) -> Path:
     """
     images = [one for one in entry.inputs if _is_to_be_filed(desk, entry, one)]
     wanted = [str(_beside_sidecar(entry, one)) for one in images] + [entry.sidecar, *extra]
-    begun = any(_tells_of(folder / name, entry.job_id) for name in extra)
+    begun = any(tells_of(folder / name, entry.job_id) for name in extra)
     taken = not begun and any(os.path.lexists(folder / name) for name in wanted)
     own = folder / entry.job_id
     target = own if taken or own.exists() else folder
@@ -248,7 +248,7 @@ def _is_to_be_filed(desk: Desk, entry: Entry, one: Input) -> bool:
     )
 
 
-def _tells_of(reason: Path, job_id: str) -> bool:
+def tells_of(reason: Path, job_id: str) -> bool:
     """Whether a reason file is this job's, from a try that did not get to its end."""
     try:
         return bool(json.loads(reason.read_bytes()).get("job_id") == job_id)

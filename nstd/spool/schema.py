@@ -92,8 +92,14 @@ CREATE TABLE filed (
 CREATE INDEX filed_at ON filed (at);
 """
 
+# Pruning asks for the files of a job, retention forgets a path; neither may read the whole table.
+_FILED_INDICES: Final = """
+CREATE INDEX filed_of ON filed (job_id);
+CREATE INDEX filed_paths ON filed (path);
+"""
+
 # One script for each version; a ledger of version N has had the first N of them.
-_MIGRATIONS: Final = (_FIRST,)
+_MIGRATIONS: Final = (_FIRST, _FILED_INDICES)
 VERSION: Final = len(_MIGRATIONS)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nstd import names
@@ -17,28 +16,11 @@ if TYPE_CHECKING:
 
     from nstd.entry import Entry
     from nstd.spool.desk import Desk
+    from nstd.spool.nowfile import Progress
 
 _PAUSE = 2.0
 _SHOWN = 10
 _MINUTE = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far the running job has come.
-
-    Attributes:
-        device: that it runs on.
-        done: iterations.
-        planned: iterations in all.
-        seconds: of the latest iteration.
-    """
-
-    name: str
-    device: str
-    done: int
-    planned: int
-    seconds: float
 
 
 class StatusFile:
@@ -139,7 +121,7 @@ def _line(entry: Entry) -> str:
 
 
 def _progress(running: Progress) -> str:
-    left = (running.planned - running.done) * running.seconds
+    left = running.seconds_left
     time_left = f"{left / _MINUTE:.0f} min" if left >= 2 * _MINUTE else f"{left:.0f} s"
     return (
         f"{names.shown(running.name)} on {running.device}: {running.done} of {running.planned} "

@@ -169,9 +169,14 @@ class Watch(FileSystemEventHandler):
         """Stop watching."""
         if self._observer is not None:
             # An emitter whose folder is gone has ended; the observer joins the others.
-            self._observer.stop()
-            self._observer.join()
-            self._observer = None
+            observer, self._observer = self._observer, None
+            try:
+                observer.stop()
+            except KeyError:
+                # Watchdog loses track of a folder that is replaced again and again, and stumbles
+                # over it here. Its threads then wait for nothing, and end with the process.
+                return
+            observer.join()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Called by watchdog, in its thread."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,3 +70,29 @@ def test_a_folder_that_refuses_is_named(tmp_path: Path) -> None:
     """With what to do."""
     with pytest.raises(CannotWriteError, match=r"absent/lock: can't be written"):
         lock.held(tmp_path / "absent").__enter__()
+
+
+def test_others_can_ask_whether_it_is_held(tmp_path: Path) -> None:
+    """A folder that no daemon has ever had isn't, and asking makes no file."""
+    assert not lock.is_held(tmp_path)
+    assert not list(tmp_path.iterdir())
+    with lock.held(tmp_path):
+        assert lock.is_held(tmp_path)
+    assert not lock.is_held(tmp_path)
+
+
+def test_who_only_asks_keeps_no_daemon_from_starting(tmp_path: Path) -> None:
+    """The question takes the lock for a moment: the daemon waits that moment."""
+    (tmp_path / "lock").touch()
+    with (tmp_path / "lock").open() as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        threading.Timer(0.1, asking.close).start()
+        with lock.held(tmp_path):
+            assert lock.is_held(tmp_path)
+
+
+def test_a_lock_that_can_not_be_looked_at(tmp_path: Path) -> None:
+    """A link, or no right to read: it is said which file."""
+    (tmp_path / "lock").symlink_to("elsewhere")
+    with pytest.raises(CannotWriteError, match="lock: can't be looked at"):
+        lock.is_held(tmp_path)

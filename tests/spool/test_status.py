@@ -11,7 +11,8 @@ from jobs import an_entry, claimed, configure, end, failed, published, queued
 
 from nstd.errors import CannotWriteError
 from nstd.spool import status
-from nstd.spool.status import Progress, StatusFile
+from nstd.spool.nowfile import Progress
+from nstd.spool.status import StatusFile
 
 if TYPE_CHECKING:
     from nstd.spool.desk import Desk

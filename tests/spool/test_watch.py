@@ -219,3 +219,29 @@ def test_a_folder_that_is_met_twice_is_not_remembered(tmp_path: Path) -> None:
         warnings.warn_explicit(told, RuntimeWarning, "watchdog.py", 1, registry=registry)
         watch.stop()
     assert set(registry) <= {"version"}
+
+
+def test_a_library_that_stumbles_over_its_end_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Watchdog loses track of folders that are replaced again and again; a new watch begins."""
+    waker = Waker()
+    watch = Watch(tmp_path, "inotify", waker)
+    watch.check()
+    observer = watch._observer
+    assert observer is not None
+
+    def stumble() -> None:
+        raise KeyError(b"a folder")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(observer, "unschedule_all", stumble)
+        watch.stop()
+    observer.stop()  # what is left of it, for the test's sake
+    observer.join()
+    watch.check()
+    assert watch._observer is not observer
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    assert is_woken(waker, 5)
+    watch.stop()
+    waker.close()

@@ -1,0 +1,71 @@
+"""Options that several commands share, and what they come to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nstd.errors import UsageError
+
+if TYPE_CHECKING:
+    from nstd.config import Config
+
+RootOption = Annotated[
+    Path | None,
+    typer.Option("--root", metavar="DIR", help="Keep inbox, outbox, failed, done, state here."),
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Configuration file.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any parameter; may be repeated."),
+]
+
+
+def read_config(root: Path | None, config_file: Path | None) -> Config:
+    """The configuration that the options name; $NSTD_CONFIG and /etc stand in for none.
+
+    Raises:
+        UsageError: both are given.
+        ConfigError: there is none, or it is wrong.
+    """
+    from nstd import config
+
+    if root and config_file:
+        raise UsageError("--root and --config exclude each other", remedy="give one of them")
+    if root and root != Path():
+        found = config.Config(root=root)
+        config.refuse_loops(found)
+        return found
+    return config.load(config_file or Path(os.environ.get("NSTD_CONFIG", "/etc/nstd/config.yaml")))
+
+
+def settings(assignments: list[str]) -> dict[str, Any]:
+    """`key=value` options as plain values; a value is read as YAML reads it.
+
+    Raises:
+        UsageError: one has no `=`, or a value that isn't YAML.
+    """
+    from nstd import strict_yaml
+
+    values = {}
+    for assignment in assignments:
+        key, separator, text = assignment.partition("=")
+        if not separator:
+            raise UsageError(f"--set {assignment}: has no =", remedy="write --set key=value")
+        try:
+            values[key.strip()] = strict_yaml.load(text)
+        except strict_yaml.YamlError as error:
+            raise UsageError(f"--set {assignment}: {error}") from error
+    return values
+
+
+def print_json(facts: object) -> None:
+    """Print plain values as JSON."""
+    import json
+
+    typer.echo(json.dumps(facts, indent=2))

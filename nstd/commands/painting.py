@@ -1,0 +1,84 @@
+"""Without a daemon of one's own: `stylize`, `demo`, `bench`."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nstd.commands.options import SetOption, print_json, settings
+
+if TYPE_CHECKING:
+    from typing import Never
+
+
+def stylize(
+    *,
+    content: Annotated[
+        Path, typer.Argument(help="Content image; `none` makes a texture of the styles.")
+    ],
+    styles: Annotated[
+        list[Path], typer.Argument(metavar="STYLE...", help="Style images; several blend.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="Result: .png .jpg .webp .tiff.")
+    ],
+    preset: Annotated[str | None, typer.Option(help="draft, fast, quality or classic.")] = None,
+    size: Annotated[str | None, typer.Option(help="Long side in pixels, or `original`.")] = None,
+    assignments: SetOption = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="Give the same bytes each time.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+) -> None:
+    """Paint CONTENT in the manner of STYLE, in this process."""
+    from nstd import single
+
+    signal.signal(signal.SIGTERM, _interrupt)
+
+    values = settings(assignments or [])
+    values |= {} if preset is None else {"preset": preset}
+    values |= {} if size is None else settings([f"size={size}"])
+    picture = None if str(content) == "none" else content
+    facts = single.stylize(picture, styles, output, values, deterministic=deterministic)
+    if as_json:
+        print_json(facts)
+    else:
+        typer.echo(output)
+
+
+def demo(
+    root: Annotated[
+        Path, typer.Option("--root", metavar="DIR", help="The demonstration's own folder.")
+    ] = Path("demo"),
+) -> None:
+    """Start a daemon, drop a pair of pictures that come with nstd, and wait for the painting."""
+    from nstd import demonstration
+
+    result = demonstration.run(root)
+    typer.echo(f"picture:  {result.picture}\nmanifest: {result.manifest}")
+
+
+def bench(
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="256 pixels only.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="JSON on stdout; the table goes to stderr.")
+    ] = False,
+) -> None:
+    """Measure this machine: iterations, drafts, new sizes, and what pictures will take."""
+    from rich.console import Console
+
+    from nstd import bench as measuring
+
+    report = measuring.run(quick=quick)
+    Console(stderr=as_json).print(measuring.tables(report))
+    if as_json:
+        print_json(report.plain())
+
+
+def _interrupt(*_: object) -> Never:
+    """End as Ctrl-C does, temporary files and all."""
+    raise KeyboardInterrupt

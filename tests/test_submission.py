@@ -1,0 +1,210 @@
+"""A drop that is complete or not there."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from conftest import save_picture
+from jobs import configure, scan, tree
+
+from nstd import submission
+from nstd.config import Limits
+from nstd.errors import (
+    CannotWriteError,
+    ImageError,
+    ImageTooLargeError,
+    InboxAbsentError,
+    MissingInputError,
+    UsageError,
+)
+from nstd.spool import files, layout, renaming
+from nstd.submission import Order
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nstd.spool.desk import Desk
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Path]:
+    """Save three of them outside of the inbox."""
+    folder = tmp_path / "mine"
+    return [save_picture(folder / f"{name}.JPG", seed=seed) for seed, name in enumerate("xyz")]
+
+
+def hidden(desk: Desk) -> list[str]:
+    """List what is left under hidden names."""
+    return [p.name for p in desk.inbox.iterdir() if p.name.startswith(".") and p.name != ".nstd"]
+
+
+def submit(
+    desk: Desk,
+    content: Path | None,
+    /,
+    *styles: Path,
+    name: str | None = None,
+    **values: Any,
+) -> str:
+    """Submit to a desk's inbox."""
+    return submission.submit(desk.config, Order(content, styles, values), name)
+
+
+def test_what_is_dropped_is_a_job(desk: Desk, pictures: list[Path]) -> None:
+    """Content, style and parameters as they were given; nothing else is left behind."""
+    assert submit(desk, *pictures[:2], preset="fast", priority=3, output="painted") == "x"
+    assert tree(desk.inbox) == {"x.jpg", "x.style.jpg", "x.yaml"}
+    assert (desk.inbox / "x.jpg").read_bytes() == pictures[0].read_bytes()
+    (found,) = scan(desk).values()
+    assert found.sidecar is not None
+    assert (found.sidecar.params.preset, found.sidecar.priority) == ("fast", 3)
+    assert found.sidecar.output == "painted"
+    assert [source.relative.name for source in found.sources] == ["x.jpg", "x.style.jpg"]
+
+
+def test_blends_textures_and_starts(desk: Desk, pictures: list[Path]) -> None:
+    """Several styles, no content, a picture to start from: each beside the sidecar."""
+    assert submit(desk, None, *pictures[:2], init=str(pictures[2])) == "x"
+    (found,) = scan(desk).values()
+    assert [(source.role, source.relative.name) for source in found.sources] == [
+        ("style", "x.style1.jpg"),
+        ("style", "x.style2.jpg"),
+        ("init", "x.init.jpg"),
+    ]
+
+
+def test_a_start_that_is_no_picture_is_a_parameter(desk: Desk, pictures: list[Path]) -> None:
+    """`random` is not looked for on the disk."""
+    submit(desk, *pictures[:2], init="random")
+    (found,) = scan(desk).values()
+    assert found.sidecar is not None
+    assert found.sidecar.params.init == "random"
+
+
+@pytest.mark.parametrize("taken", ["x.jpg", "x.style.jpg", "x.yaml", "x.yml"])
+def test_a_name_that_is_taken_gets_a_number(desk: Desk, pictures: list[Path], taken: str) -> None:
+    """Whichever of the files has it; nothing is replaced, nothing half done is left."""
+    (desk.inbox / taken).write_text("another's")
+    assert submit(desk, *pictures[:2]) == "x-2"
+    assert tree(desk.inbox) == {taken, "x-2.jpg", "x-2.style.jpg", "x-2.yaml"}
+    assert (desk.inbox / taken).read_text() == "another's"
+    assert hidden(desk) == []
+
+
+@pytest.mark.parametrize("taken", ["mine.jpg", "mine.style.jpg", "mine.yaml", "mine.yml"])
+def test_a_name_that_was_given_must_be_free(desk: Desk, pictures: list[Path], taken: str) -> None:
+    """Whoever names it counts on it."""
+    (desk.inbox / taken).write_text("another's")
+    with pytest.raises(UsageError, match="mine: this name is taken in the inbox"):
+        submit(desk, *pictures[:2], name="mine")
+    assert tree(desk.inbox) == {taken}
+    assert hidden(desk) == []
+
+
+@pytest.mark.parametrize("name", [".x", "a/b", "..", "x\n", "x.tmp", "~x", "n" * 201, "\udce9"])
+def test_names_that_would_not_be_seen_or_fit(desk: Desk, pictures: list[Path], name: str) -> None:
+    """Hidden, temporary, elsewhere, too long, or no text."""
+    with pytest.raises(UsageError, match="is no plain name"):
+        submit(desk, *pictures[:2], name=name)
+    assert tree(desk.inbox) == set()
+
+
+@pytest.mark.parametrize(
+    ("values", "clause"),
+    [
+        ({"itterations": 3}, "did you mean 'iterations'"),
+        ({"size": 3}, "16 to 32768"),
+        ({"content": "x.jpg"}, "--set content: is no parameter"),
+        ({"style": "x.jpg"}, "--set style: is no parameter"),
+    ],
+)
+def test_parameters_are_checked_before_anything_is_written(
+    desk: Desk, pictures: list[Path], values: dict[str, Any], clause: str
+) -> None:
+    """As the daemon would, and exit code 2."""
+    with pytest.raises(UsageError, match=clause):
+        submit(desk, *pictures[:2], **values)
+    assert tree(desk.inbox) == set()
+
+
+def test_images_are_checked_before_anything_is_written(
+    desk: Desk, pictures: list[Path], tmp_path: Path
+) -> None:
+    """One that isn't there, that is a folder, that is no image, that is too large."""
+    text = tmp_path / "text.jpg"
+    text.write_text("no picture")
+    for wrong, error in (
+        (tmp_path / "none.jpg", MissingInputError),
+        (tmp_path, MissingInputError),
+        (text, ImageError),
+    ):
+        with pytest.raises(error, match=wrong.name):
+            submit(desk, pictures[0], wrong)
+    configure(desk, limits=Limits(image_pixels=10))
+    with pytest.raises(ImageTooLargeError):
+        submit(desk, *pictures[:2])
+    assert tree(desk.inbox) == set()
+    assert hidden(desk) == []
+
+
+def test_an_empty_mount_point_is_no_inbox(desk: Desk, pictures: list[Path]) -> None:
+    """What is dropped there would be gone when the share is mounted over it."""
+    (layout.control(desk.config) / "marker").unlink()
+    with pytest.raises(InboxAbsentError, match="not mounted"):
+        submit(desk, *pictures[:2])
+    configure(desk, inbox=desk.config.root / "none")
+    with pytest.raises(InboxAbsentError):
+        submit(desk, *pictures[:2])
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_a_disk_that_is_full_leaves_nothing(
+    desk: Desk, pictures: list[Path], monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    """At any of the three names, the earlier ones are taken back."""
+    count = 0
+    real = renaming.place
+
+    def place(temporary: Path, target: Path) -> None:
+        nonlocal count
+        count += 1
+        if count == failing:
+            raise OSError(28, "No space left on device")
+        real(temporary, target)
+
+    monkeypatch.setattr(renaming, "place", place)
+    with pytest.raises(CannotWriteError, match="No space left"):
+        submit(desk, *pictures[:2])
+    assert tree(desk.inbox) == set()
+    assert hidden(desk) == []
+
+
+def test_the_sidecar_comes_last(
+    desk: Desk, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When it is seen, the images are there."""
+    seen: list[set[str]] = []
+    real = files.place
+
+    def place(temporary: Path, target: Path) -> None:
+        seen.append(tree(desk.inbox) - set(hidden(desk)))
+        real(temporary, target)
+
+    monkeypatch.setattr(files, "place", place)
+    submit(desk, *pictures[:2])
+    assert seen == [{"x.jpg", "x.style.jpg"}]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o640), (0o022, 0o644), (0o002, 0o664)])
+def test_the_daemon_may_read_them(desk: Desk, pictures: list[Path], umask: int, mode: int) -> None:
+    """It may be another user of the inbox's group."""
+    before = os.umask(umask)
+    try:
+        submit(desk, *pictures[:2])
+    finally:
+        os.umask(before)
+    modes = {stat.S_IMODE((desk.inbox / name).stat().st_mode) for name in tree(desk.inbox)}
+    assert modes == {mode}
