@@ -64,6 +64,7 @@ ALLOWED = {
         "nstd.images",
     },
     "nstd.signals": set(),
+    "nstd.metrics": FORMS | {"nstd.devices", "nstd.spool.layout", "nstd.spool.tally"},
     "nstd.daemon": FORMS
     | {
         "nstd.spool",
@@ -72,12 +73,13 @@ ALLOWED = {
         "nstd.crew",
         "nstd.devices",
         "nstd.signals",
+        "nstd.metrics",
         "nstd.notify",
     },
 }
 # Within the spool each module needs only those on the floors below its own.
 SPOOL_FLOORS = (
-    {"beneath", "crashpoint", "decide", "mounts", "renaming", "rows", "schema"},
+    {"beneath", "crashpoint", "decide", "mounts", "renaming", "rows", "schema", "tally"},
     {"files", "ledger"},
     {"layout", "lock"},
     {"marker", "settle", "space", "watch"},
