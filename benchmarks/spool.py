@@ -53,6 +53,7 @@ class Run:
     seconds_a_job: float
     retired_after: float
     peak_mebibytes: float
+    processor_seconds: float
 
 
 def fill(inbox: Path, jobs: int) -> None:
@@ -105,6 +106,7 @@ def empty(jobs: int, port: int | None = None) -> Run:
         (done[-1] - done[0]) / max(1, len(done) - 1),
         retired[-1] - done[-1],
         peak,
+        usage.ru_utime + usage.ru_stime,
     )
 
 
@@ -128,21 +130,30 @@ def asked_each_second(port: int | None) -> Iterator[None]:
 
 
 def compare_metrics(jobs: int, rounds: int) -> dict[str, float]:
-    """Median seconds a job without and with metrics, by turns, and their ratio."""
+    """Seconds a job without and with metrics, by turns: their medians, ratio and difference.
+
+    Processor seconds too, which tell more than the clock on a machine that does other things.
+    """
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = int(probe.getsockname()[1])
-    plain, metered = [], []
+    runs: dict[str, list[Run]] = {"without": [], "with": []}
     for _ in range(rounds):
-        plain.append(empty(jobs).seconds_a_job)
-        metered.append(empty(jobs, port).seconds_a_job)
-    without, with_metrics = statistics.median(plain), statistics.median(metered)
+        runs["without"].append(empty(jobs))
+        runs["with"].append(empty(jobs, port))
+    seconds = {name: [run.seconds_a_job for run in found] for name, found in runs.items()}
+    spent = {name: [run.processor_seconds / jobs for run in found] for name, found in runs.items()}
     rows = [
-        ("without", f"{without * 1e3:.2f}", " ".join(f"{s * 1e3:.1f}" for s in plain)),
-        ("with", f"{with_metrics * 1e3:.2f}", " ".join(f"{s * 1e3:.1f}" for s in metered)),
+        (name, *(" ".join(f"{s * 1e3:.1f}" for s in found[name]) for found in (seconds, spent)))
+        for name in runs
     ]
-    common.show_table(["metrics", "ms a job (median)", "each"], rows)
-    print(f"With metrics: {with_metrics / without:.3f} times the seconds a job")
-    return {"without": without, "with": with_metrics, "ratio": with_metrics / without}
+    common.show_table(["metrics", "ms a job, each run", "processor ms a job, start included"], rows)
+    figures = {"jobs": float(jobs)}
+    for what, found in (("seconds", seconds), ("processor_seconds", spent)):
+        plain, metered = (statistics.median(found[name]) for name in runs)
+        more = f"{(metered - plain) * 1e3:+.2f} ms a job"
+        print(f"{what}: {metered / plain:.3f} times with metrics, {more}")
+        figures |= {f"{what}_without": plain, f"{what}_with": metered}
+    return figures
 
 
 def _moments(events: list[dict[str, str]], name: str) -> list[float]:

@@ -81,10 +81,10 @@ ALLOWED = {
 }
 # Within the spool each module needs only those on the floors below its own.
 SPOOL_FLOORS = (
-    {"beneath", "crashpoint", "decide", "mounts", "renaming", "rows", "schema", "tally"},
+    {"beneath", "crashpoint", "decide", "mounts", "renaming", "rows", "schema"},
     {"files", "ledger"},
     {"layout", "lock"},
-    {"besides", "marker", "settle", "space", "watch"},
+    {"besides", "marker", "settle", "space", "tally", "watch"},
     {"desk"},
     {"look", "scan", "claim", "publish", "status", "retention"},
     {"retire", "intake", "opening"},

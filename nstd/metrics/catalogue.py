@@ -165,6 +165,7 @@ CATALOGUE: Final = (
         "sample",
         "How long the one that was taken first has waited; 0 if none waits.",
     ),
+    Metric("nstd_paused", "sample", "1 while no job is begun because somebody asked for that."),
     Metric(
         "nstd_unsettled_jobs",
         "sample",

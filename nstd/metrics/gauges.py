@@ -67,6 +67,7 @@ class Gauges(Collector):
         return [
             _family("nstd_queue_jobs", found.waiting),
             _family("nstd_queue_oldest_seconds", age),
+            _family("nstd_paused", float(found.is_paused)),
             states,
         ]
 

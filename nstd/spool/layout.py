@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 CONTROL: Final = ".nstd"
 STATUS_FILE: Final = "STATUS.txt"
 TEMPORARY: Final = ".tmp"
+PAUSED: Final = "paused"  # a fact in the ledger: no job is begun; when that was asked for
 
 
 def control(config: Config) -> Path:

@@ -7,6 +7,8 @@ import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nstd.spool import layout
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -20,11 +22,13 @@ class Tally:
 
     Attributes:
         states: how many, by state.
+        is_paused: no job is begun until somebody says so.
         oldest: seconds since the epoch at which the first of those that wait for a worker came
             into the queue; None if none waits.
     """
 
     states: Mapping[str, int]
+    is_paused: bool
     oldest: float | None
 
     @property
@@ -44,13 +48,15 @@ def tally(path: Path) -> Tally:
     """
     location = f"{path.absolute().as_uri()}?mode=ro"
     with contextlib.closing(sqlite3.connect(location, timeout=_PATIENCE, uri=True)) as ledger:
-        ledger.execute("BEGIN")  # both answers from one moment
+        ledger.execute("BEGIN")  # all answers from one moment
         states = dict(
             ledger.execute("SELECT state, count(*) FROM jobs WHERE NOT settled GROUP BY state")
         )
+        paused = ledger.execute("SELECT value FROM facts WHERE key = ?", [layout.PAUSED])
+        is_paused = any(value for (value,) in paused)
         # Ids are sorted by time. One that is tried again came into the queue more than once.
         (oldest,) = ledger.execute(
             "SELECT max(at) FROM transitions WHERE state = 'queued' AND job_id = "
             "(SELECT min(job_id) FROM jobs WHERE NOT settled AND state IN ('queued', 'claimed'))"
         ).fetchone()
-    return Tally(states, oldest)
+    return Tally(states, is_paused, oldest)

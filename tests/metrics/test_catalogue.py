@@ -11,7 +11,13 @@ from nstd.metrics.catalogue import BY_NAME, CATALOGUE, UNKNOWN, known
 
 ALERTS = Path(__file__).parents[2] / "docs" / "alerts.yml"
 UNITS = ("_seconds", "_bytes", "_ratio", "_total", "_info", "_jobs")
-SWITCHES = {"nstd_held", "nstd_inbox_absent", "nstd_worker_ready", "nstd_scrape_problem"}
+SWITCHES = {
+    "nstd_held",
+    "nstd_paused",
+    "nstd_inbox_absent",
+    "nstd_worker_ready",
+    "nstd_scrape_problem",
+}
 
 
 def test_names_follow_prometheus_conventions() -> None:

@@ -53,6 +53,16 @@ def test_the_queue_is_counted(desk: Desk) -> None:
     assert found["nstd_scrape_problem", "ledger"] == 0
 
 
+def test_a_pause_is_told_as_long_as_it_lasts(desk: Desk) -> None:
+    """It is a fact in the ledger, which outlives the daemon."""
+    gauge = Gauges(desk.config, CPU)
+    assert values(gauge)["nstd_paused",] == 0
+    desk.ledger.set_fact(layout.PAUSED, "1700000000.0")
+    assert values(gauge)["nstd_paused",] == 1
+    desk.ledger.set_fact(layout.PAUSED, "")
+    assert values(gauge)["nstd_paused",] == 0
+
+
 def test_disks_tell_what_is_free_to_this_user(desk: Desk) -> None:
     """Where the state folder and the outbox lie, beside the limit."""
     found = values(Gauges(desk.config, CPU))
