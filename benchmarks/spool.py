@@ -1,29 +1,41 @@
 """What the spool itself costs a job, and how that grows with the number that lie in the inbox.
 
     python benchmarks/spool.py [--jobs 1000 10000]
+    python benchmarks/spool.py --metrics [--jobs 200 --rounds 4]
 
 The real daemon (`once`) with an engine that only copies pixels, on tiny pictures that lie in the
 inbox when it starts. Seconds a job are those between the first job's end and the last one's.
+With --metrics, the same number of jobs by turns without and with an endpoint that is asked each
+second, fifteen times as often as Prometheus does by default.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import socket
+import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import urllib.request
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import common
 import numpy as np
 from PIL import Image
 
 from nstd import telemetry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 COPYING = Path(__file__).parent.parent / "tests" / "doubles" / "copying_daemon.py"
 _SIDE = 24
@@ -41,6 +53,7 @@ class Run:
     seconds_a_job: float
     retired_after: float
     peak_mebibytes: float
+    processor_seconds: float
 
 
 def fill(inbox: Path, jobs: int) -> None:
@@ -59,20 +72,26 @@ def fill(inbox: Path, jobs: int) -> None:
         name.with_suffix(".yaml").write_text("preset: draft\n", encoding="utf-8")
 
 
-def empty(jobs: int) -> Run:
-    """Fill an inbox and run the daemon until it is empty."""
+def empty(jobs: int, port: int | None = None) -> Run:
+    """Fill an inbox and run the daemon until it is empty; asked for metrics if it has a port."""
     with tempfile.TemporaryDirectory(prefix="nstd-spool-") as folder:
         root = Path(folder)
         fill(root / "inbox", jobs)
         config = root / "config.yaml"
-        settings = {"root": folder, "log": {"format": "json"}, "limits": {"min_free_bytes": 0}}
+        settings = {
+            "root": folder,
+            "log": {"format": "json"},
+            "limits": {"min_free_bytes": 0},
+            "metrics": {"port": port},
+        }
         config.write_text(json.dumps(settings), encoding="utf-8")  # YAML contains JSON
         log = root / "log"
         command = [sys.executable, str(COPYING), "once", str(config)]
         started = time.time()
         with log.open("w") as lines:
             process = subprocess.Popen(command, stderr=lines)  # noqa: S603 - ourselves
-            _, status, usage = os.wait4(process.pid, 0)
+            with asked_each_second(port):
+                _, status, usage = os.wait4(process.pid, 0)
         ended = time.time()
         if status:
             raise RuntimeError(log.read_text(encoding="utf-8")[-2000:])
@@ -87,7 +106,54 @@ def empty(jobs: int) -> Run:
         (done[-1] - done[0]) / max(1, len(done) - 1),
         retired[-1] - done[-1],
         peak,
+        usage.ru_utime + usage.ru_stime,
     )
+
+
+@contextlib.contextmanager
+def asked_each_second(port: int | None) -> Iterator[None]:
+    """Scrape as Prometheus does, if there is a port, from a thread of ours."""
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.wait(1.0):
+            with contextlib.suppress(OSError):  # not open yet, or not any more
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read()
+
+    asking = threading.Thread(target=ask)
+    if port is not None:
+        asking.start()
+    yield
+    over.set()
+    if port is not None:
+        asking.join()
+
+
+def compare_metrics(jobs: int, rounds: int) -> dict[str, float]:
+    """Seconds a job without and with metrics, by turns: their medians, ratio and difference.
+
+    Processor seconds too, which tell more than the clock on a machine that does other things.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = int(probe.getsockname()[1])
+    runs: dict[str, list[Run]] = {"without": [], "with": []}
+    for _ in range(rounds):
+        runs["without"].append(empty(jobs))
+        runs["with"].append(empty(jobs, port))
+    seconds = {name: [run.seconds_a_job for run in found] for name, found in runs.items()}
+    spent = {name: [run.processor_seconds / jobs for run in found] for name, found in runs.items()}
+    rows = [
+        (name, *(" ".join(f"{s * 1e3:.1f}" for s in found[name]) for found in (seconds, spent)))
+        for name in runs
+    ]
+    common.show_table(["metrics", "ms a job, each run", "processor ms a job, start included"], rows)
+    figures = {"jobs": float(jobs)}
+    for what, found in (("seconds", seconds), ("processor_seconds", spent)):
+        plain, metered = (statistics.median(found[name]) for name in runs)
+        more = f"{(metered - plain) * 1e3:+.2f} ms a job"
+        print(f"{what}: {metered / plain:.3f} times with metrics, {more}")
+        figures |= {f"{what}_without": plain, f"{what}_with": metered}
+    return figures
 
 
 def _moments(events: list[dict[str, str]], name: str) -> list[float]:
@@ -103,9 +169,14 @@ def main() -> None:
     """Run every size, print and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--jobs", type=int, nargs="+", default=[1000, 10_000])
+    parser.add_argument("--metrics", action="store_true")
+    parser.add_argument("--rounds", type=int, default=4)
     common.add_json_option(parser)
     options = parser.parse_args()
     common.warn_if_busy()
+    if options.metrics:
+        common.write_json(options.json, compare_metrics(options.jobs[0], options.rounds))
+        return
     runs = [empty(jobs) for jobs in options.jobs]
     common.show_table(
         ["jobs", "done", "s in all", "s to the first", "s a job", "s to the last retired", "MiB"],

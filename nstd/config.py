@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -49,6 +50,13 @@ def _as_device(value: Any) -> Any:  # noqa: ANN401 - whatever stood in the file
     return value
 
 
+def _as_address(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError as error:
+        raise ValueError("must be an IP address, such as 127.0.0.1 or 0.0.0.0") from error
+
+
 FolderPath = Annotated[Path, BeforeValidator(_as_path)]
 Mode = Annotated[str | None, AfterValidator(_as_mode)]
 
@@ -92,6 +100,13 @@ class Retention(_Section):
     failed: float | None = Field(default=None, gt=0)
 
 
+class Metrics(_Section):
+    """Where Prometheus asks for metrics."""
+
+    port: int | None = Field(default=None, ge=1, le=65535)
+    address: Annotated[str, AfterValidator(_as_address)] = "127.0.0.1"
+
+
 class Log(_Section):
     """How the daemon speaks."""
 
@@ -130,6 +145,7 @@ class Config(_Section):
     folder_mode: Mode = None
     defaults: dict[str, Any] = {}
     limits: Limits = Limits()
+    metrics: Metrics = Metrics()
     log: Log = Log()
 
     @property
@@ -198,7 +214,7 @@ def parse(data: bytes, *, file: str) -> Config:
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        sections = (Config, Limits, Log, Watching, Retention)
+        sections = (Config, Limits, Log, Metrics, Watching, Retention)
         known = [name for section in sections for name in section.model_fields]
         found += problems(error, known)
     found += _default_problems(values.get("defaults"))

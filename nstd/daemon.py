@@ -20,6 +20,7 @@ from nstd.clerk import Clerk
 from nstd.domain import internal_failure
 from nstd.entry import State
 from nstd.errors import CannotWriteError, Disposition, InboxAbsentError, NstdError
+from nstd.metrics.endpoint import Endpoint
 from nstd.signals import Signals
 from nstd.spool import layout, lock, marker, opening, retention
 from nstd.spool.closing import Closing
@@ -101,6 +102,7 @@ class Daemon:
             LockedError: another daemon has this inbox or this state folder.
             LedgerNewerError: a later version of nstd has written the ledger.
             CannotWriteError: a folder can't be made.
+            CannotListenError: the metrics' port is taken.
             EngineUnavailableError: the worker can't build its engine.
         """
         layout.create_own(self._config)
@@ -126,6 +128,9 @@ class Daemon:
     def _set_up(self, stack: contextlib.ExitStack) -> None:
         """Make the parts; the stack takes them apart in the reverse order."""
         inbox = self._config.folder("inbox")
+        self._metrics = Endpoint(self._config, self._pins)
+        stack.callback(self._metrics.end)
+        self._metrics.open()
         self._inbox_lock = stack.enter_context(contextlib.ExitStack())
         self._watch = Watch(inbox, self._config.watch.mode, self._waker)
         self._intake = Intake(self._desk, self._service.feed)
@@ -414,6 +419,11 @@ class Daemon:
             return
         config, pins = self._next_config
         self._next_config = None
+        try:
+            self._metrics.follow(config, pins)
+        except NstdError as error:
+            _log.error(telemetry.CONFIG_REFUSED, reason=str(error))
+            return
         telemetry.set_up(config.log)
         workers_stay = pins == self._pins and crew.is_unchanged(self._config, config)
         self._config = self._desk.config = config

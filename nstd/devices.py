@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PATTERN = r"cpu(:\d+)?|gpu:\d+|gpu:(GPU|MIG)-[0-9A-Za-z/-]+"
 _QUERY = "index,uuid,name,memory.total,compute_cap"
+_LOAD = "uuid,memory.used,utilization.gpu"
 _PATIENCE = 20.0
 _MEBIBYTE = 2**20
 
@@ -83,6 +84,48 @@ def parse(text: str) -> tuple[Gpu, ...]:
         size = int(memory) * _MEBIBYTE if memory.isdigit() else 0
         known = re.fullmatch(r"\d+\.\d+", capability)
         found.append(Gpu(int(index), uuid, name, size, capability if known else ""))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a GPU is at, as the driver tells of it.
+
+    Attributes:
+        used: bytes that all programs together have taken; None if the driver doesn't tell.
+        utilisation: share of the last moment in which it computed, 0 to 1; None likewise.
+    """
+
+    uuid: str
+    used: int | None
+    utilisation: float | None
+
+
+def readings(patience: float = _PATIENCE) -> tuple[Reading, ...]:
+    """What the GPUs are at just now.
+
+    Args:
+        patience: seconds that the driver may take.
+
+    Raises:
+        OSError, subprocess.SubprocessError: the driver doesn't answer.
+    """
+    command = ["nvidia-smi", f"--query-gpu={_LOAD}", "--format=csv,noheader,nounits"]
+    done = subprocess.run(  # noqa: S603 - a fixed command of the driver's
+        command, check=True, capture_output=True, text=True, timeout=patience
+    )
+    return parse_readings(done.stdout)
+
+
+def parse_readings(text: str) -> tuple[Reading, ...]:
+    """Readings in the driver's own words: lines of `uuid, MiB, percent`."""
+    found = []
+    for row in csv.reader(io.StringIO(text), skipinitialspace=True):
+        if len(row) != len(_LOAD.split(",")):
+            continue
+        uuid, used, busy = (cell.strip() for cell in row)
+        memory = int(used) * _MEBIBYTE if used.isdigit() else None
+        found.append(Reading(uuid, memory, int(busy) / 100 if busy.isdigit() else None))
     return tuple(found)
 
 

@@ -124,9 +124,9 @@ class Dispatcher:
         if station.is_idle:
             held = station.resident_bytes() if limits.worker_bytes else 0
             if limits.worker_jobs and station.jobs >= limits.worker_jobs:
-                station.recycle("limits.worker_jobs")
+                station.recycle("limits.worker_jobs", f"it has done {station.jobs}")
             elif limits.worker_bytes and held > limits.worker_bytes:
-                station.recycle(f"limits.worker_bytes: it holds {held:,}")
+                station.recycle("limits.worker_bytes", f"it holds {held:,}")
         station.start()
 
     def _prepare(self, entry: Entry) -> None:
@@ -244,7 +244,7 @@ class Dispatcher:
             case Finished(outcome=Failure() as failure):
                 self._judge(entry, failure)
                 if failure.code == DeviceMemoryError.code:
-                    station.recycle("out of device memory")
+                    station.recycle(failure.code, failure.message)
             case NstdError():
                 self._judge(entry, Failure.of(said))
 

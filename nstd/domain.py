@@ -230,6 +230,7 @@ class Rendered:
     Attributes:
         facts: what the manifest says of the engine's work; plain JSON values.
         snapshots: encoded intermediate pictures, named by their iteration.
+        report: a page about the job, if one was asked for.
     """
 
     path: Path
@@ -238,6 +239,7 @@ class Rendered:
     height: int
     facts: Mapping[str, Any]
     snapshots: tuple[Path, ...] = ()
+    report: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from nstd.domain import Failure, FileIdentity, Rendered
     from nstd.params import StyleParams
 
+REPORT: Final = ".report.html"
 Role = Literal["content", "style", "init"]
 
 
@@ -101,6 +102,11 @@ class Target:
     identity: FileIdentity | None
     final: Path
     manifest: Path
+
+    @property
+    def report(self) -> Path:
+        """The report's name, if the job has one."""
+        return self.final.with_suffix(REPORT)
 
 
 @dataclass(frozen=True, slots=True)

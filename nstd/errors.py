@@ -76,6 +76,14 @@ class DeviceAbsentError(NstdError):
     exit_code = 69
 
 
+class CannotListenError(NstdError):
+    """An address that nstd is to answer at isn't to be had."""
+
+    code = "cannot_listen"
+    disposition = Disposition.FATAL
+    exit_code = 69
+
+
 class LedgerNewerError(NstdError):
     """A later version of nstd has written the ledger."""
 

@@ -52,6 +52,7 @@ def manifest(entry: Entry, seconds: Mapping[str, float]) -> dict[str, Any]:
         "init": starts[0] if starts else None,
         **rendered.facts,
         "seconds": _stages(rendered, seconds),
+        "report": target.report.name if rendered.report and not duplicate else None,
         "output": {
             "name": os.path.relpath(target.final, target.manifest.parent),
             "width": rendered.width,

@@ -218,6 +218,11 @@ class StyleParams(BaseModel):
         description="Leave a JPEG of the picture every so many iterations in `NAME.snapshots`. "
         "Default: none.",
     )
+    report: bool = Field(
+        default=False,
+        description="Leave a page `NAME.report.html` beside the result: the pictures side by side, "
+        "the losses' curves, parameters and timings.",
+    )
     seed: int = Field(
         default=0, ge=0, le=2**31 - 1, description="Of a start in noise; the rest uses no chance."
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import nstd
 from nstd import encoding, images, resampling
 from nstd.domain import Checkpoint, Rendered, StyleImage, StyleRequest
+from nstd.report import Report, Shown, thumbnail
 from nstd.spool.files import fsync, sha256, writing
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from nstd.engine.engine import Engine
     from nstd.engine.estimate import Estimate
     from nstd.images import ImageLimits, Picture
+    from nstd.report import Role
 
 
 class Rendering:
@@ -48,6 +50,7 @@ class Rendering:
         self._exif = b""
         self._notes: list[str] = []
         self._snapshots: list[Path] = []
+        self._shown: list[Shown] = []
         self._transfer = engine.transfer(self._request(), self._saving())
         self._loaded = time.perf_counter()
 
@@ -101,7 +104,8 @@ class Rendering:
         }
         height, width = result.image.shape[:2]
         facts = self._facts(result, seconds)
-        return Rendered(path, digest, width, height, facts, tuple(self._snapshots))
+        report = self._leave_report(result, facts) if params.report else None
+        return Rendered(path, digest, width, height, facts, tuple(self._snapshots), report)
 
     def _saving(self) -> Checkpoint | None:
         """Where to leave checkpoints, and to go on from the last one.
@@ -124,7 +128,7 @@ class Rendering:
         side = job.params.long_side(max(header.width, header.height))
         width, height = resampling.fit(header.width, header.height, side)
         self._long_side = max(width, height)
-        content = self._load(job.content, side) if job.content else None
+        content = self._load(job.content, side, "content") if job.content else None
         if content is not None:
             self._alpha = None if content.alpha is None else _at(content.alpha, width, height)
             self._exif = content.exif
@@ -133,18 +137,21 @@ class Rendering:
         return StyleRequest(
             None if content is None else _at(content.rgb, width, height),
             tuple(
-                StyleImage(self._load(style, style_side).rgb, style.weight, style.name)
+                StyleImage(self._load(style, style_side, "style").rgb, style.weight, style.name)
                 for style in job.styles
             ),
             job.params,
             sized.name,
             (height, width),
-            self._load(job.start, side).rgb if job.start else None,
+            self._load(job.start, side, "start").rgb if job.start else None,
         )
 
-    def _load(self, file: WeightedFile, side: int) -> Picture:
+    def _load(self, file: WeightedFile, side: int, role: Role) -> Picture:
         picture = images.load(file.path, limits=self._limits, name=file.name, max_side=side)
         self._notes += [f"{file.name}: {note}" for note in picture.notes]
+        if self._job.params.report:
+            size = picture.header.width, picture.header.height
+            self._shown.append(Shown(role, file.name, *size, thumbnail(picture.rgb)))
         return picture
 
     def _leave_snapshot(self, iteration: int) -> None:
@@ -154,6 +161,16 @@ class Rendering:
             folder.mkdir(exist_ok=True)
             encoding.encode(self._transfer.image, path, format="jpeg")
         self._snapshots.append(path)
+
+    def _leave_report(self, result: StyleResult, facts: dict[str, Any]) -> Path:
+        path = self._job.work / "report.html"
+        height, width = result.image.shape[:2]
+        small = thumbnail(result.image)
+        shown = (*self._shown, Shown("result", self._job.name, width, height, small))
+        with writing(path):
+            path.write_bytes(Report(self._job.name, shown, result, facts).page())
+            fsync(path)
+        return path
 
     def _facts(self, result: StyleResult, seconds: dict[str, float]) -> dict[str, Any]:
         """What the manifest says of the engine's work, as plain JSON values."""

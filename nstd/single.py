@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from nstd import api, encoding, images, progress
 from nstd.domain import Job, WeightedFile
+from nstd.entry import REPORT
 from nstd.errors import UsageError
 from nstd.params import StyleParams
 from nstd.render import Rendering
+from nstd.spool.besides import SNAPSHOTS
 from nstd.spool.files import fsync, writing
-from nstd.spool.publish import SNAPSHOTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,6 +82,8 @@ def stylize(
             rendered = rendering.finish()
         rendered.path.replace(output)
         _place_snapshots(rendered.snapshots, output.with_suffix(SNAPSHOTS))
+        if rendered.report:
+            rendered.report.replace(output.with_suffix(REPORT))
         fsync(output.parent)
     return {
         "output": {
@@ -89,6 +92,7 @@ def stylize(
             "height": rendered.height,
             "sha256": rendered.sha256,
         },
+        "report": str(output.with_suffix(REPORT)) if rendered.report else None,
         "content": str(content) if content else None,
         "styles": [str(style) for style in styles],
         **rendered.facts,

@@ -145,9 +145,9 @@ class Station:
         except EOFError:
             yield from self._bury()
             return
-        late = self._lateness()
+        limit, late = self._lateness()
         if late:
-            yield from self._kill(late)
+            yield from self._kill(limit, late)
 
     def _take(self, message: Message) -> Iterator[Begun | Progress | Finished]:
         self._heard_at = self._clock()
@@ -179,25 +179,26 @@ class Station:
     def _is_ours(self, message: Begun | Progress | Finished) -> bool:
         return self.entry is not None and self.entry.job_id == message.job_id
 
-    def _lateness(self) -> str:
-        """Why the worker should be done by now, or should have been heard of; empty if not."""
+    def _lateness(self) -> tuple[str, str]:
+        """The limit by which the worker should be done, or be heard of, and why; empty if not."""
         now = self._clock()
         if self.entry is None and self.is_ready:
-            return ""
+            return "", ""
         if self.entry and self._job_seconds and now - self._begun_at > self._job_seconds:
-            return f"took longer than {self._job_seconds:g} s (limits.job_timeout_seconds)"
+            limit = "limits.job_timeout_seconds"
+            return limit, f"took longer than {self._job_seconds:g} s ({limit})"
         patience, limit = self._begin_seconds, "limits.begin_seconds"
         if self.progress:
             # A large picture's iterations may be slower than anybody foresaw.
             expected = self.progress.iterate.seconds * _ITERATIONS
             patience, limit = max(self._stall_seconds, expected), "limits.stall_seconds"
         if now - self._heard_at <= patience:
-            return ""
-        return f"the worker gave no sign of life for {patience:.0f} s ({limit})"
+            return "", ""
+        return limit, f"the worker gave no sign of life for {patience:.0f} s ({limit})"
 
-    def _kill(self, reason: str) -> Iterator[NstdError]:
+    def _kill(self, limit: str, reason: str) -> Iterator[NstdError]:
         assert self._worker is not None  # noqa: S101 - it was just listened for
-        _log.error(telemetry.WORKER_KILLED, pin=self.name, reason=reason)
+        _log.error(telemetry.WORKER_KILLED, pin=self.name, cause=limit, reason=reason)
         self._worker.kill()
         was_ready, self._worker, self.is_ready = self.is_ready, None, False
         if not was_ready:
@@ -239,10 +240,16 @@ class Station:
         self._not_before = self._clock() + pause
         _log.warning(telemetry.WORKER_UNHEALTHY, pin=self.name, deaths=self.deaths, seconds=pause)
 
-    def recycle(self, reason: str) -> None:
-        """Replace an idle worker by a fresh one."""
+    def recycle(self, cause: str, reason: str) -> None:
+        """Replace an idle worker by a fresh one.
+
+        Args:
+            cause: the limit that asks for it, or another one of a few words.
+            reason: the same for people.
+        """
         if self._worker is not None and self.entry is None:
-            _log.info(telemetry.WORKER_RECYCLED, pin=self.name, reason=reason, jobs=self.jobs)
+            told = {"pin": self.name, "cause": cause, "reason": reason}
+            _log.info(telemetry.WORKER_RECYCLED, **told, jobs=self.jobs)
             self._worker.stop()
             self._worker, self.is_ready = None, False
 

@@ -1,7 +1,9 @@
 """Structured logs: set-up, and the catalogue of event names.
 
 Every line of a job bears `job_id` and `name`. One canonical line per job, `job.done` or
-`job.failed`, holds everything worth graphing; the others tell the story in between.
+`job.failed`, holds everything worth graphing; the others tell the story in between. Who wants to
+know of events without reading the log listens: to every event from level info on, whatever the
+level of the log.
 """
 
 from __future__ import annotations
@@ -10,11 +12,13 @@ import contextlib
 import logging
 import sys
 import warnings
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeAlias
 
 import structlog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from nstd.config import Log
     from nstd.errors import NstdError
 
@@ -24,7 +28,7 @@ DAEMON_RESUMED: Final = "daemon.resumed"  # it is back
 DAEMON_STOPPING: Final = "daemon.stopping"  # a signal came
 DAEMON_STOPPED: Final = "daemon.stopped"  # the last line
 WORKER_READY: Final = "worker.ready"  # the engine is built: device, precision, seconds
-WORKER_KILLED: Final = "worker.killed"  # no sign of life, or too long over a job
+WORKER_KILLED: Final = "worker.killed"  # no sign of life, or too long over a job; which limit
 WORKER_UNHEALTHY: Final = "worker.unhealthy"  # it keeps dying before it is ready; rests a while
 WORKER_RECYCLED: Final = "worker.recycled"  # replaced, as limits or a new configuration ask
 WORKER_DIED: Final = "worker.died"  # exit code and last words
@@ -58,6 +62,21 @@ WARNING: Final = "warning"  # what a library warns of
 DAEMON_FAILED: Final = "daemon.failed"  # it can't go on, and why
 INTERNAL_ERROR: Final = "internal.error"  # a mistake of ours, with its traceback
 
+# Told an event and its fields as they are logged, in the thread that logs; it must be quick, and
+# must not raise, log or change the fields.
+Listener: TypeAlias = "Callable[[str, Mapping[str, Any]], None]"
+_listeners: list[Listener] = []
+
+
+def listen(listener: Listener) -> None:
+    """Tell somebody of every event from now on."""
+    _listeners.append(listener)
+
+
+def unlisten(listener: Listener) -> None:
+    """Tell them no more."""
+    _listeners.remove(listener)
+
 
 def set_up(log: Log) -> None:
     """Send structlog's lines to stderr: for people on a terminal, else as JSON."""
@@ -69,18 +88,19 @@ def set_up(log: Log) -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(ensure_ascii=True),
         ]
+    level = logging.getLevelNamesMapping()[log.level.upper()]
     warnings.showwarning = _log_warning
     logging.basicConfig(handlers=[_Relay()], level=logging.WARNING, force=True)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _tell_listeners,
+            _Threshold(level),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *rendering,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelNamesMapping()[log.level.upper()]
-        ),
+        wrapper_class=structlog.make_filtering_bound_logger(min(level, logging.INFO)),
         logger_factory=structlog.WriteLoggerFactory(_Lines()),  # type: ignore[arg-type] # write, flush
         cache_logger_on_first_use=False,
     )
@@ -91,6 +111,31 @@ def fatal(error: NstdError) -> None:
     structlog.get_logger().error(
         DAEMON_FAILED, code=error.code, message=str(error), exit_code=error.exit_code
     )
+
+
+def _tell_listeners(
+    logger: object,  # noqa: ARG001
+    method: str,  # noqa: ARG001
+    event: structlog.types.EventDict,
+) -> structlog.types.EventDict:
+    for listener in _listeners:
+        listener(event["event"], event)
+    return event
+
+
+class _Threshold:
+    """Keeps quieter lines out of the log, once the listeners have been told."""
+
+    def __init__(self, level: int) -> None:
+        self._level = level
+
+    def __call__(
+        self, logger: object, method: str, event: structlog.types.EventDict
+    ) -> structlog.types.EventDict:
+        del logger
+        if structlog.processors.NAME_TO_LEVEL[method] < self._level:
+            raise structlog.DropEvent
+        return event
 
 
 def _log_warning(  # noqa: PLR0917 - the signature is Python's

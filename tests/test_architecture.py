@@ -50,7 +50,9 @@ ALLOWED = {
     "nstd.notify": set(),
     "nstd.engine": PICTURES | {"nstd.engine"},
     "nstd.spool": FORMS | PICTURES | {"nstd.spool", "nstd.manifest"},
-    "nstd.render": PICTURES | {"nstd.engine", "nstd.spool.files"},
+    "nstd.curves": {"nstd.domain"},
+    "nstd.report": PICTURES | {"nstd.curves"},
+    "nstd.render": PICTURES | {"nstd.engine", "nstd.spool.files", "nstd.report"},
     "nstd.worker": PICTURES | {"nstd.engine", "nstd.render", "nstd.devices"},
     "nstd.smoke": FORMS | {"nstd.worker", "nstd.crew", "nstd.devices"},
     "nstd.station": FORMS | {"nstd.worker"},
@@ -67,6 +69,7 @@ ALLOWED = {
     "nstd.clerk": FORMS | {"nstd.spool"},
     "nstd.telling": FORMS | {"nstd.spool", "nstd.dispatch", "nstd.notify"},
     "nstd.signals": set(),
+    "nstd.metrics": FORMS | {"nstd.devices", "nstd.spool.layout", "nstd.spool.tally"},
     "nstd.daemon": FORMS
     | {
         "nstd.spool",
@@ -77,6 +80,7 @@ ALLOWED = {
         "nstd.crew",
         "nstd.devices",
         "nstd.signals",
+        "nstd.metrics",
         "nstd.notify",
     },
 }
@@ -85,7 +89,7 @@ SPOOL_FLOORS = (
     {"beneath", "crashpoint", "decide", "mounts", "renaming", "rows", "schema"},
     {"files", "queries"},
     {"history", "layout", "ledger", "lock", "reading"},
-    {"marker", "nowfile", "requests", "settle", "space", "watch"},
+    {"besides", "marker", "nowfile", "requests", "settle", "space", "tally", "watch"},
     {"desk"},
     {"look", "scan", "claim", "publish", "status", "retention"},
     {"retire", "intake", "opening"},

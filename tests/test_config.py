@@ -67,6 +67,8 @@ def test_folders_lie_below_the_root_unless_placed() -> None:
         ("ignore: '*.bak'", "ignore", "list"),
         ("styles: [7]", "styles.0", "not 7"),
         ("limits: {crashes: 0}", "limits.crashes", "greater than or equal to 1"),
+        ("metrics: {port: 0}", "metrics.port", "greater than or equal to 1"),
+        ("metrics: {address: localhost}", "metrics.address", "must be an IP address"),
         ("limits: {min_free_bytes: -1}", "limits.min_free_bytes", "greater than or equal to 0"),
     ],
 )

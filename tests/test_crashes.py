@@ -33,7 +33,7 @@ def test_a_kill_at_any_point_leaves_one_result_and_every_original(
 ) -> None:
     """27. After a restart: one result with the right hash, all originals, no temporary files."""
     inbox = tmp_path / "inbox"
-    drop(inbox / "sub", "a", "sise: 3\n" if point in FAILING else "")
+    drop(inbox / "sub", "a", "sise: 3\n" if point in FAILING else "report: true\n")
     dropped = visible(inbox)
     killed = DaemonProcess(tmp_path, "once", copying=True, crash=[point])
     assert killed.ended() == -signal.SIGKILL, f"{point} was not passed"
@@ -49,8 +49,9 @@ def test_a_kill_at_any_point_leaves_one_result_and_every_original(
     else:
         assert visible(tmp_path / "done") == dropped
         outbox = visible(tmp_path / "outbox")
-        assert outbox.keys() == {"sub/a.png", "sub/a.json"}
+        assert outbox.keys() == {"sub/a.png", "sub/a.json", "sub/a.report.html"}
         manifest = json.loads((tmp_path / "outbox/sub/a.json").read_text())
         assert manifest["output"]["sha256"] == outbox["sub/a.png"]
+        assert manifest["report"] == "a.report.html"
     assert not list((tmp_path / "state" / "work").iterdir())
     assert not [p for p in (inbox / ".nstd").rglob("*") if p.is_dir() and p.parent.name != ".nstd"]

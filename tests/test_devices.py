@@ -17,6 +17,10 @@ TWO = """\
 0, GPU-8f2c1a3e-0b1c-4c55-9d2e-1a2b3c4d5e6f, NVIDIA H100 80GB HBM3, 81559, 9.0
 1, GPU-8f2d77aa-1111-2222-3333-444455556666, NVIDIA GeForce RTX 3060, 12288, 8.6
 """
+BUSY = """\
+GPU-8f2c1a3e-0b1c-4c55-9d2e-1a2b3c4d5e6f, 61035, 97
+GPU-8f2d77aa-1111-2222-3333-444455556666, 512, [N/A]
+"""
 OLD_DRIVER = "0, GPU-aa, Tesla K80, 11441, [Not Supported]\n"
 NO_DEVICES = "No devices were found\n"
 
@@ -40,6 +44,14 @@ def test_what_an_old_driver_does_not_tell_is_unknown() -> None:
 def test_words_that_name_no_device_name_none() -> None:
     """The driver says so in a sentence."""
     assert devices.parse(NO_DEVICES) == ()
+
+
+def test_readings_are_bytes_and_shares() -> None:
+    """A GPU that is cut into instances doesn't tell what it is at: unknown, not idle."""
+    first, second = devices.parse_readings(BUSY)
+    assert first == devices.Reading("GPU-8f2c1a3e-0b1c-4c55-9d2e-1a2b3c4d5e6f", 61035 * 2**20, 0.97)
+    assert (second.used, second.utilisation) == (512 * 2**20, None)
+    assert devices.parse_readings(NO_DEVICES) == ()
 
 
 def test_auto_takes_the_first_gpu() -> None:

@@ -193,8 +193,9 @@ def test_linked_files_exist() -> None:
         assert (ROOT / link).exists(), link
 
 
-def test_the_parameters_page_is_up_to_date() -> None:
-    """docs/parameters.md is what its generator writes."""
-    script = ROOT / "docs" / "write_parameters.py"
+@pytest.mark.parametrize("page", ["parameters", "metrics"])
+def test_generated_pages_are_up_to_date(page: str) -> None:
+    """They are what their generators write."""
+    script = ROOT / "docs" / f"write_{page}.py"
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
-    assert (ROOT / "docs" / "parameters.md").read_text() == done.stdout
+    assert (ROOT / "docs" / f"{page}.md").read_text() == done.stdout

@@ -53,6 +53,14 @@ def test_a_duplicates_manifest_points_to_the_other_result() -> None:
     assert told["output"]["name"] == "../first/a.png"
 
 
+def test_a_report_is_named_if_it_is_this_jobs() -> None:
+    """Beside the manifest; a duplicate has none of its own."""
+    report = Rendered(Path("/w/result.png"), "ee", 640, 480, FACTS, report=Path("/w/report.html"))
+    assert manifest(done(rendered=report), SECONDS)["report"] == "a.report.html"
+    assert manifest(done(), SECONDS)["report"] is None
+    assert manifest(done(rendered=report, duplicate_of="first"), SECONDS)["report"] is None
+
+
 def test_a_texture_has_no_content() -> None:
     """The key is there all the same."""
     assert manifest(done(inputs=done().inputs[1:]), SECONDS)["content"] is None

@@ -122,7 +122,7 @@ def test_a_worker_that_grows_is_replaced(tmp_path: Path) -> None:
         save_picture(tmp_path / "inbox" / folder / "leak.style.png", seed=1)
         (tmp_path / "inbox" / folder / "leak.yaml").write_text("preset: fast\niterations: 4\n")
         daemon.wait_for("job.done", name=f"{folder}/leak")
-    assert "limits.worker_bytes" in daemon.wait_for("worker.recycled")["reason"]
+    assert daemon.wait_for("worker.recycled")["cause"] == "limits.worker_bytes"
     assert daemon.stop() == 0
 
 

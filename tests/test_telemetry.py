@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
@@ -13,7 +13,7 @@ from nstd import telemetry
 from nstd.config import Log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +47,32 @@ def test_the_level_is_a_threshold(capsys: pytest.CaptureFixture[str]) -> None:
     structlog.get_logger().info("quiet")
     structlog.get_logger().warning("loud")
     assert [line["event"] for line in lines(capsys)] == ["loud"]
+
+
+def test_listeners_hear_what_the_log_is_too_quiet_for() -> None:
+    """What is counted doesn't depend on the level of the log, down to info."""
+    heard: list[tuple[str, object]] = []
+
+    def listener(event: str, fields: Mapping[str, Any]) -> None:
+        heard.append((event, fields.get("name")))
+
+    telemetry.set_up(Log(level="error"))
+    telemetry.listen(listener)
+    structlog.get_logger().info(telemetry.JOB_DONE, name="sea")
+    structlog.get_logger().debug(telemetry.JOB_PROGRESS, name="sea")
+    telemetry.unlisten(listener)
+    structlog.get_logger().info(telemetry.JOB_RETIRED, name="sea")
+    assert heard == [("job.done", "sea")]
+
+
+def test_exceptions_pass_the_threshold(capsys: pytest.CaptureFixture[str]) -> None:
+    """They are logged as errors, whatever the method is called."""
+    telemetry.set_up(Log(level="error"))
+    try:
+        int("no")
+    except ValueError:
+        structlog.get_logger().exception(telemetry.INTERNAL_ERROR)
+    assert len(lines(capsys)) == 1
 
 
 def test_the_console_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:

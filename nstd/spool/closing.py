@@ -136,12 +136,14 @@ class Closing:
         assert failure is not None  # noqa: S101 - it was just explained
         assert home is not None  # noqa: S101 - there
         reason = str(home / retire.reasons(entry)[1])
+        preset = entry.params.preset if entry.params else None
         if entry.state is State.CANCELLED:
-            _log.info(telemetry.JOB_CANCELLED, **_identity(entry), reason=reason)
+            _log.info(telemetry.JOB_CANCELLED, **_identity(entry), preset=preset, reason=reason)
             return
         _log.warning(
             telemetry.JOB_FAILED,
             **_identity(entry),
+            preset=preset,
             code=failure.code,
             message=failure.message,
             file=failure.file,

@@ -21,6 +21,7 @@ NAMES: Final = (
     "staging",  # the result is complete under its temporary name, the row doesn't know
     "staged",  # the row knows
     "placed",  # the result has its final name
+    "besides_placed",  # so have its snapshots and its report
     "manifest_written",  # the manifest is complete under its temporary name
     "manifest_placed",  # the manifest has its final name, the row doesn't know
     "published",  # the row knows

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nstd import names
 from nstd.entry import Entry, State, Target
 from nstd.errors import CannotWriteError, NameTakenError
-from nstd.spool import crashpoint, files, layout, renaming
+from nstd.spool import besides, crashpoint, files, layout, renaming
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 # Leaves room for a suffix and for `.reason.json` within the 255 bytes of a file name.
 _STEM_BYTES = 200
-SNAPSHOTS = ".snapshots"
 MANIFEST = ".json"
 
 
@@ -110,13 +109,13 @@ def tell(desk: Desk, entry: Entry, manifest: Callable[[Entry], dict[str, Any]]) 
     written = target.manifest.with_name(f".{entry.job_id}{MANIFEST}{layout.TEMPORARY}")
     with files.writing(target.manifest):
         files.make_folder(target.manifest.parent, desk.config.folder_mode_bits)
-        _place_snapshots(desk.config, entry)
-        files.write(written, _json(manifest(entry)), desk.config.file_mode_bits)
-        crashpoint.reached("manifest_written")
         try:
+            besides.place(desk.config, entry)
+            files.write(written, _json(manifest(entry)), desk.config.file_mode_bits)
+            crashpoint.reached("manifest_written")
             files.place(written, target.manifest)
         except FileExistsError:
-            written.unlink()
+            written.unlink(missing_ok=True)
             return _withdraw(desk, entry, target)
     crashpoint.reached("manifest_placed")
     return entry
@@ -148,15 +147,15 @@ def _json(facts: dict[str, Any]) -> bytes:
 
 
 def _free_names(config: Config, entry: Entry, suffix: str) -> tuple[Path, Path]:
-    """The first name that is free for the result, its manifest and its snapshots."""
+    """The first name that is free for the result, its manifest and what may lie beside it."""
     folder = config.folder("outbox") / entry.folder
     stem = short_stem(entry.output)
     for number in itertools.count(1):
         name = stem if number == 1 else f"{stem}-{number}"
-        final, manifest, snapshots = (
-            folder / f"{name}{end}" for end in (suffix, MANIFEST, SNAPSHOTS)
+        final, manifest, *others = (
+            folder / f"{name}{end}" for end in (suffix, MANIFEST, *besides.ENDS)
         )
-        if not any(os.path.lexists(path) for path in (final, manifest, snapshots)):
+        if not any(os.path.lexists(path) for path in (final, manifest, *others)):
             return final, manifest
         if config.on_conflict == "fail":
             raise NameTakenError(
@@ -177,9 +176,10 @@ def _rename_target(desk: Desk, entry: Entry, target: Target) -> Entry:
 
 
 def _withdraw(desk: Desk, entry: Entry, target: Target) -> Entry:
-    """Another's file has the manifest's name: take the result back and choose names anew."""
+    """Another's file has one of the names: take the result back and choose names anew."""
     if entry.duplicate_of:
         return desk.ledger.advance(entry, target=None)
+    besides.retract(entry)
     renaming.no_replace(target.final, target.staged)
     return _rename_target(desk, entry, target)
 
@@ -192,22 +192,3 @@ def _name_duplicate(desk: Desk, entry: Entry) -> Entry:
     del final  # the result is where the other job put it
     target = Target(layout.staged(folder, entry.job_id), None, entry.rendered.path, manifest)
     return desk.ledger.advance(entry, target=target)
-
-
-def _place_snapshots(config: Config, entry: Entry) -> None:
-    """Put the intermediate pictures, if any, in a folder beside the result, complete at once."""
-    rendered, target = entry.rendered, entry.target
-    assert rendered is not None  # noqa: S101 - what the state means
-    assert target is not None  # noqa: S101 - likewise
-    if not rendered.snapshots or entry.duplicate_of:
-        return
-    folder = target.final.with_suffix(SNAPSHOTS)
-    if folder.is_dir():
-        return  # an earlier try's: the name was free when it was chosen
-    hidden = folder.with_name(f".{entry.job_id}{SNAPSHOTS}{layout.TEMPORARY}")
-    files.make_folder(hidden, config.folder_mode_bits)
-    for snapshot in rendered.snapshots:
-        files.copy_into(snapshot, hidden / snapshot.name, config.file_mode_bits)
-    files.fsync(hidden)
-    hidden.rename(folder)
-    files.fsync(folder.parent)

@@ -143,13 +143,20 @@ def _of_rendered(rendered: Rendered) -> str:
         **dataclasses.asdict(rendered),
         "path": str(rendered.path),
         "snapshots": [str(path) for path in rendered.snapshots],
+        "report": str(rendered.report) if rendered.report else None,
     }
     return json.dumps(plain)
 
 
 def _rendered(plain: dict[str, Any]) -> Rendered:
-    snapshots = tuple(Path(path) for path in plain.pop("snapshots"))
-    return Rendered(**{**plain, "path": Path(plain["path"]), "snapshots": snapshots})
+    snapshots = tuple(Path(path) for path in plain["snapshots"])
+    report = plain.get("report")  # rows of an earlier version have none
+    paths = {
+        "path": Path(plain["path"]),
+        "snapshots": snapshots,
+        "report": Path(report) if report else None,
+    }
+    return Rendered(**{**plain, **paths})
 
 
 def _failure(plain: dict[str, Any]) -> Failure:

@@ -201,7 +201,13 @@ def full_entry() -> Entry:
         duplicate_of="other",
         failure=Failure("code", Disposition.HOLD, "what", "file", "key", "remedy", {"n": [1, 2]}),
         rendered=Rendered(
-            Path("/state") / ODD, "ee", 640, 480, {"seconds": {"load": 0.5}}, (Path("/s") / ODD,)
+            Path("/state") / ODD,
+            "ee",
+            640,
+            480,
+            {"seconds": {"load": 0.5}},
+            (Path("/s") / ODD,),
+            Path("/state") / ODD / "report.html",
         ),
         target=Target(Path("/out") / ODD, BIG, Path("/out/a.png"), Path("/out") / f"{ODD}.json"),
         home=Path("/done") / ODD,

@@ -9,7 +9,6 @@ import stat
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import save_picture
 from jobs import again, configure, end, manifest, published, rendered, tree
 
 from nstd.entry import State
@@ -68,9 +67,9 @@ def test_the_sidecar_may_name_the_result(desk: Desk) -> None:
     assert tree(outbox(desk)) == {"painted.png", "painted.json"}
 
 
-@pytest.mark.parametrize("taken", ["a.png", "a.json", "a.snapshots"])
+@pytest.mark.parametrize("taken", ["a.png", "a.json", "a.snapshots", "a.report.html"])
 def test_a_taken_name_gets_a_suffix(desk: Desk, taken: str) -> None:
-    """25. Picture, manifest and snapshots must all be free; nothing is overwritten."""
+    """25. Picture, manifest, snapshots and report must all be free; nothing is overwritten."""
     (outbox(desk) / taken).write_text("mine")
     (outbox(desk) / "a-2.json").symlink_to("nowhere")
     entry = published(desk)
@@ -203,32 +202,6 @@ def test_a_long_name_is_published(desk: Desk) -> None:
     name = "n" * 240
     published(desk, name)
     assert tree(outbox(desk)) == {f"{'n' * 200}.png", f"{'n' * 200}.json"}
-
-
-def test_snapshots_lie_beside_the_result(desk: Desk) -> None:
-    """Intermediate pictures are in a folder with the result's name, complete from the start."""
-    entry = rendered(desk)
-    assert entry.rendered is not None
-    snapshot = save_picture(entry.rendered.path.parent / "snapshots" / "000020.jpg")
-    result = dataclasses.replace(entry.rendered, snapshots=(snapshot,))
-    entry = desk.ledger.advance(entry, rendered=result)
-    steps.advance(desk, entry, manifest)
-    assert tree(outbox(desk)) == {"a.png", "a.json", "a.snapshots/000020.jpg"}
-
-
-def test_snapshots_are_put_there_once(desk: Desk) -> None:
-    """27. A try that was cut off before the manifest is gone on with."""
-    entry = rendered(desk)
-    assert entry.rendered is not None
-    snapshot = save_picture(entry.rendered.path.parent / "snapshots" / "000020.jpg")
-    result = dataclasses.replace(entry.rendered, snapshots=(snapshot,))
-    entry = desk.ledger.advance(entry, rendered=result)
-    entry = publish.place(desk, publish.stage(desk, entry))
-    publish._place_snapshots(desk.config, entry)
-    hidden = outbox(desk) / f".{entry.job_id}.snapshots.tmp"
-    assert not hidden.exists()
-    steps.advance(desk, entry, manifest)
-    assert tree(outbox(desk)) == {"a.png", "a.json", "a.snapshots/000020.jpg"}
 
 
 def test_modes_are_those_that_were_asked_for(desk: Desk) -> None:
