@@ -6,27 +6,17 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
 from nstd import devices
 from nstd.errors import ConfigError
+from nstd.hook_settings import Command, Hooks, Webhook
 from nstd.params import StyleParams
+from nstd.sections import STRICT, FolderPath
 from nstd.strict_yaml import YamlError, load_mapping
 from nstd.validation import problems, summarise
 
 MEBIBYTE = 2**20
-
-
-def _as_path(value: Any) -> Any:  # noqa: ANN401 - whatever stood in the file
-    """YAML knows no paths: a word is one. Anything else is left for pydantic to refuse."""
-    if not isinstance(value, str):
-        return value
-    if not value or "\0" in value:
-        raise ValueError("must be a path")
-    try:
-        return Path(value).expanduser()
-    except RuntimeError as error:
-        raise ValueError("names a user that doesn't exist") from error
 
 
 def _as_mode(value: str | None) -> str | None:
@@ -49,12 +39,11 @@ def _as_device(value: Any) -> Any:  # noqa: ANN401 - whatever stood in the file
     return value
 
 
-FolderPath = Annotated[Path, BeforeValidator(_as_path)]
 Mode = Annotated[str | None, AfterValidator(_as_mode)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = STRICT
 
 
 class Limits(_Section):
@@ -130,6 +119,7 @@ class Config(_Section):
     folder_mode: Mode = None
     defaults: dict[str, Any] = {}
     limits: Limits = Limits()
+    hooks: Hooks = Hooks()
     log: Log = Log()
 
     @property
@@ -198,7 +188,7 @@ def parse(data: bytes, *, file: str) -> Config:
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        sections = (Config, Limits, Log, Watching, Retention)
+        sections = (Config, Limits, Log, Watching, Retention, Hooks, Command, Webhook)
         known = [name for section in sections for name in section.model_fields]
         found += problems(error, known)
     found += _default_problems(values.get("defaults"))

@@ -25,8 +25,10 @@ BASE = {
     "nstd.params",
     "nstd.validation",
     "nstd.strict_yaml",
+    "nstd.sections",
+    "nstd.message",
 }
-FORMS = BASE | {"nstd.sidecar", "nstd.config", "nstd.telemetry"}
+FORMS = BASE | {"nstd.sidecar", "nstd.config", "nstd.hook_settings", "nstd.telemetry"}
 PICTURES = BASE | {"nstd.images", "nstd.color", "nstd.resampling", "nstd.encoding"}
 ALLOWED = {
     "nstd.errors": set(),
@@ -39,7 +41,10 @@ ALLOWED = {
     "nstd.strict_yaml": BASE,
     "nstd.sidecar": BASE,
     "nstd.devices": {"nstd.errors"},
-    "nstd.config": BASE | {"nstd.devices"},
+    "nstd.sections": set(),
+    "nstd.message": set(),
+    "nstd.hook_settings": BASE,
+    "nstd.config": BASE | {"nstd.devices", "nstd.hook_settings"},
     "nstd.telemetry": FORMS,
     "nstd.images": PICTURES,
     "nstd.color": PICTURES,
@@ -63,6 +68,7 @@ ALLOWED = {
         "nstd.devices",
         "nstd.images",
     },
+    "nstd.hooks": FORMS | {"nstd.hooks", "nstd.spool"},
     "nstd.signals": set(),
     "nstd.daemon": FORMS
     | {
@@ -73,15 +79,17 @@ ALLOWED = {
         "nstd.devices",
         "nstd.signals",
         "nstd.notify",
+        "nstd.hooks",
     },
 }
 # Within the spool each module needs only those on the floors below its own.
 SPOOL_FLOORS = (
-    {"beneath", "crashpoint", "decide", "mounts", "renaming", "rows", "schema"},
+    {"beneath", "crashpoint", "decide", "deliveries", "mounts", "renaming", "rows", "schema"},
     {"files", "ledger"},
     {"layout", "lock"},
     {"marker", "settle", "space", "watch"},
     {"desk"},
+    {"announce"},
     {"look", "scan", "claim", "publish", "status", "retention"},
     {"retire", "intake", "opening"},
     {"steps"},
