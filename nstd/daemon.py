@@ -19,6 +19,7 @@ from nstd import crew, devices, notify, telemetry, worker
 from nstd.domain import internal_failure
 from nstd.entry import State
 from nstd.errors import CannotWriteError, Disposition, InboxAbsentError, NstdError
+from nstd.hooks.courier import Courier
 from nstd.signals import Signals
 from nstd.spool import layout, lock, marker, opening, retention, status
 from nstd.spool.closing import Closing
@@ -127,6 +128,7 @@ class Daemon:
         self._watch = Watch(inbox, self._config.watch.mode, self._waker)
         self._intake = Intake(self._desk, self._service.feed)
         self._closing = Closing(self._desk)
+        self._courier = Courier(self._desk)
         self._dispatcher = self._make_dispatcher()
         self._status = status.StatusFile(self._desk)
         stack.callback(self._shut_down)
@@ -174,7 +176,7 @@ class Daemon:
         if not self._drain or self._findings is None or self._findings.settling:
             return False
         waits = self._desk.ledger.next_up(1, now()) or self._dispatcher.running
-        return not waits and not self._closing.may_go_on()
+        return not waits and not self._closing.may_go_on() and not self._courier.is_busy
 
     def _result(self) -> int:
         if not self._drain:
@@ -193,6 +195,7 @@ class Daemon:
         try:
             self._sleep()
             self._service.feed()
+            self._courier.tend()
             self._heed_signals()
             self._dispatcher.hear()
             self._tell_service()
@@ -231,8 +234,9 @@ class Daemon:
     def _sleep(self) -> None:
         """Wait for the worker, a wake-up, or the time of the next scan."""
         wake_up = self._waker.fileno()
-        sources: list[Connection | int] = [wake_up, *self._dispatcher.connections]
-        until = min(self._wakes_at(), self._service.wakes_at)
+        sources: list[Connection | int] = [wake_up, self._courier.fileno()]
+        sources += self._dispatcher.connections
+        until = min(self._wakes_at(), self._service.wakes_at, self._courier.wakes_at)
         if wake_up in wait(sources, max(0.0, until - time.monotonic())):
             self._waker.clear()
             self._scan_by(time.monotonic() + _SCAN_PAUSE)
@@ -331,6 +335,7 @@ class Daemon:
         self._watch.stop()
         self._dispatcher.shut_down()
         with contextlib.suppress(NstdError):
+            self._courier.stop()
             self._close()
             self._status.close()
         self._unsettled = self._desk.ledger.count_unsettled()
@@ -381,5 +386,6 @@ class Daemon:
         if not workers_stay:
             self._dispatcher.shut_down()
             self._dispatcher = self._make_dispatcher()
+        self._courier.reload()
         self._next_scan = 0.0
         _log.info(telemetry.CONFIG_RELOADED, workers="kept" if workers_stay else "replaced")
