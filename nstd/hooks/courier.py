@@ -19,7 +19,7 @@ import structlog
 
 from nstd import telemetry
 from nstd.errors import NstdError
-from nstd.hook_settings import Command
+from nstd.hook_settings import Command, Webhook
 from nstd.hooks import command
 from nstd.hooks.faults import faults
 from nstd.hooks.outcome import Outcome, Verdict
@@ -168,6 +168,13 @@ class Courier:
         match hook:
             case Command():
                 return functools.partial(command.run, hook, delivery.message, self._stopping)
+            case Webhook():
+                from nstd.hooks import webhook  # noqa: PLC0415 - httpx takes a while to load
+
+                allowed = self._desk.config.hooks.allow_link_local
+                return functools.partial(
+                    webhook.post, hook, delivery.message, allow_link_local=allowed
+                )
         raise AssertionError(f"unreachable: {hook}")  # pragma: no cover
 
     def _tell(self, key: str, attempt: Callable[[], Outcome]) -> None:

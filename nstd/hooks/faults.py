@@ -6,7 +6,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 from nstd.errors import ConfigError, NstdError
-from nstd.hook_settings import Command
+from nstd.hook_settings import Command, Webhook
+from nstd.hooks import signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,7 @@ def _examine(hook: Hook) -> None:
     """Look at one hook.
 
     Raises:
-        ConfigError: its program isn't there.
+        ConfigError: its program isn't there, or its secret can't be had.
     """
     match hook:
         case Command(argv=[program, *_]):
@@ -35,3 +36,5 @@ def _examine(hook: Hook) -> None:
                 raise ConfigError(
                     f"there is no program {program}", remedy="install it, or name its whole path"
                 )
+        case Webhook():
+            signature.keys(hook)
