@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Validati
 
 from nstd import devices
 from nstd.errors import ConfigError
-from nstd.hook_settings import Command, Hooks, Webhook
+from nstd.hook_settings import Command, Hooks, PluginHook, Webhook
 from nstd.params import StyleParams
 from nstd.sections import STRICT, FolderPath
 from nstd.strict_yaml import YamlError, load_mapping
@@ -119,6 +119,7 @@ class Config(_Section):
     folder_mode: Mode = None
     defaults: dict[str, Any] = {}
     limits: Limits = Limits()
+    plugins: list[str] = []
     hooks: Hooks = Hooks()
     log: Log = Log()
 
@@ -136,6 +137,11 @@ class Config(_Section):
         """Where a folder is: its own setting, else its name below `root`."""
         placed: Path | None = getattr(self, name)
         return placed or self.root / name
+
+    @property
+    def plugin_names(self) -> list[str]:
+        """Every plugin that is named anywhere."""
+        return [*self.plugins, *(hook.plugin for hook in self.hooks.plugins)]
 
     def refuse_moves(self, before: Config) -> None:
         """Refuse a configuration that can't be put in force without a restart.
@@ -188,7 +194,7 @@ def parse(data: bytes, *, file: str) -> Config:
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        sections = (Config, Limits, Log, Watching, Retention, Hooks, Command, Webhook)
+        sections = (Config, Limits, Log, Watching, Retention, Hooks, Command, Webhook, PluginHook)
         known = [name for section in sections for name in section.model_fields]
         found += problems(error, known)
     found += _default_problems(values.get("defaults"))

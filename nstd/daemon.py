@@ -20,6 +20,7 @@ from nstd.domain import internal_failure
 from nstd.entry import State
 from nstd.errors import CannotWriteError, Disposition, InboxAbsentError, NstdError
 from nstd.hooks.courier import Courier
+from nstd.plugins import loading
 from nstd.signals import Signals
 from nstd.spool import layout, lock, marker, opening, retention, status
 from nstd.spool.closing import Closing
@@ -58,6 +59,7 @@ class Daemon:
 
     Raises:
         DeviceAbsentError: a device that the configuration names isn't there.
+        ConfigError: likewise a plugin.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Daemon:
         self._drain = drain
         self._reread = reread
         self._main = main
+        loading.require(config.plugin_names)
         self._pins = devices.pins(config.device, devices.inventory())
         self._service = notify.Service()
         self._waker = Waker()
@@ -364,6 +367,7 @@ class Daemon:
         try:
             config = self._reread()
             config.refuse_moves(self._config)
+            loading.require(config.plugin_names)
             pins = devices.pins(config.device, devices.inventory())
         except NstdError as error:
             _log.error(telemetry.CONFIG_REFUSED, reason=str(error))

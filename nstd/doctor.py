@@ -23,6 +23,7 @@ from nstd.config import FOLDERS
 from nstd.engine import weights
 from nstd.errors import DeviceAbsentError, NstdError
 from nstd.hooks.faults import faults
+from nstd.plugins import loading
 from nstd.spool import mounts
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def examine(read: Callable[[], Config], main: workers.Main = workers.serve) -> l
     found += _one_file_system(config)
     found += _space(config)
     found.append(_notice(config))
+    found += _plugins(config)
     found += _hooks(config)
     found += _engine(config, main)
     found.append(_unit())
@@ -205,6 +207,17 @@ def _notice(config: Config) -> Finding:
         remedy = f"sysctl fs.inotify.max_user_watches={2 * (folders + _SPARE_WATCHES)}"
         return Finding("file events", Verdict.WARN, what, remedy)
     return _ok("file events", what)
+
+
+def _plugins(config: Config) -> Iterator[Finding]:
+    """Whether they are installed; they are loaded by the worker only."""
+    try:
+        loading.require(config.plugin_names)
+    except NstdError as error:
+        yield _failure("plugins", error)
+        return
+    for name in sorted(set(config.plugin_names)):
+        yield _ok("plugins", f"{name} {loading.version(name)}")
 
 
 def _hooks(config: Config) -> Iterator[Finding]:

@@ -91,6 +91,21 @@ class Command(Hook):
         return self.argv[0]
 
 
+class PluginHook(Hook):
+    """A plugin of Python, told in a process of its own."""
+
+    plugin: Annotated[str, Field(min_length=1)]
+    timeout_seconds: float = Field(default=60.0, gt=0)
+
+    def _identity(self) -> Hashable:
+        return self.plugin
+
+    @property
+    def shown(self) -> str:
+        """Its name."""
+        return self.plugin
+
+
 class Webhook(Hook):
     """An address that events are posted to, signed."""
 
@@ -132,6 +147,7 @@ class Hooks(_Section):
 
     commands: list[Command] = []
     webhooks: list[Webhook] = []
+    plugins: list[PluginHook] = []
     allowed_hosts: list[str] | None = None
     allow_link_local: bool = False
     backoff_seconds: float = Field(default=5.0, gt=0)
@@ -151,7 +167,11 @@ class Hooks(_Section):
         return self
 
     def _lists(self) -> Sequence[tuple[str, Sequence[Hook]]]:
-        return (("commands", self.commands), ("webhooks", self.webhooks))
+        return (
+            ("commands", self.commands),
+            ("webhooks", self.webhooks),
+            ("plugins", self.plugins),
+        )
 
     @property
     def all(self) -> dict[str, tuple[str, Hook]]:

@@ -51,6 +51,7 @@ INBOX_SKIPPED: Final = "inbox.skipped"  # has an input's name but is no regular 
 LEDGER_DAMAGED: Final = "ledger.damaged"  # set aside; a new one is begun
 CONFIG_RELOADED: Final = "config.reloaded"  # SIGHUP: the new one is in force
 CONFIG_REFUSED: Final = "config.refused"  # SIGHUP: the old one stays, and why
+PLUGIN_FAILED: Final = "plugin.failed"  # it changed nothing in this job, and why
 HOOK_DONE: Final = "hook.done"  # a hook was told of an event: exit code and output, or status
 HOOK_FAILED: Final = "hook.failed"  # it was not, and why; in how many seconds it is told again
 HOOK_DISABLED: Final = "hook.disabled"  # it answered 410: told nothing until a reload or a restart

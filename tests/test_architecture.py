@@ -54,8 +54,9 @@ ALLOWED = {
     "nstd.notify": set(),
     "nstd.engine": PICTURES | {"nstd.engine"},
     "nstd.spool": FORMS | PICTURES | {"nstd.spool", "nstd.manifest"},
-    "nstd.render": PICTURES | {"nstd.engine", "nstd.spool.files"},
-    "nstd.worker": PICTURES | {"nstd.engine", "nstd.render", "nstd.devices"},
+    "nstd.plugins": BASE | {"nstd.plugins"},
+    "nstd.render": PICTURES | {"nstd.engine", "nstd.plugins", "nstd.spool.files"},
+    "nstd.worker": PICTURES | {"nstd.engine", "nstd.plugins", "nstd.render", "nstd.devices"},
     "nstd.smoke": FORMS | {"nstd.worker", "nstd.crew", "nstd.devices"},
     "nstd.station": FORMS | {"nstd.worker"},
     "nstd.dispatch": FORMS | {"nstd.spool", "nstd.worker", "nstd.station"},
@@ -80,6 +81,7 @@ ALLOWED = {
         "nstd.signals",
         "nstd.notify",
         "nstd.hooks",
+        "nstd.plugins",
     },
 }
 # Within the spool each module needs only those on the floors below its own.

@@ -11,6 +11,7 @@ import functools
 import math
 import queue
 import random
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Final
@@ -19,7 +20,7 @@ import structlog
 
 from nstd import telemetry
 from nstd.errors import NstdError
-from nstd.hook_settings import Command, Webhook
+from nstd.hook_settings import Command, PluginHook, Webhook
 from nstd.hooks import command
 from nstd.hooks.faults import faults
 from nstd.hooks.outcome import Outcome, Verdict
@@ -140,7 +141,7 @@ class Courier:
 
     def _is_command(self, delivery: Delivery) -> bool:
         known = self._desk.config.hooks.all.get(delivery.hook)
-        return known is not None and isinstance(known[1], Command)
+        return known is not None and isinstance(known[1], Command | PluginHook)
 
     def _due(self, key: str) -> float:
         """When a hook's next delivery is due, seconds since the epoch."""
@@ -168,6 +169,11 @@ class Courier:
         match hook:
             case Command():
                 return functools.partial(command.run, hook, delivery.message, self._stopping)
+            case PluginHook():
+                # In a process of its own it can neither crash the daemon nor hang in it.
+                argv = [sys.executable, "-m", "nstd.plugins", hook.plugin]
+                program = Command(argv=argv, timeout_seconds=hook.timeout_seconds)
+                return functools.partial(command.run, program, delivery.message, self._stopping)
             case Webhook():
                 from nstd.hooks import webhook  # noqa: PLC0415 - httpx takes a while to load
 
