@@ -41,6 +41,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/memory.py --json bench/memory.json
 	$(BIN)/python benchmarks/jobs.py --json bench/jobs.json
 	$(BIN)/python benchmarks/spool.py --json bench/spool.json
+	$(BIN)/python benchmarks/hooks.py --json bench/hooks.json
 
 install: $(VENV)/.installed
 

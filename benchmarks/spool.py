@@ -59,14 +59,14 @@ def fill(inbox: Path, jobs: int) -> None:
         name.with_suffix(".yaml").write_text("preset: draft\n", encoding="utf-8")
 
 
-def empty(jobs: int) -> Run:
-    """Fill an inbox and run the daemon until it is empty."""
+def empty(jobs: int, **settings: object) -> Run:
+    """Fill an inbox and run the daemon, with further settings, until it is empty."""
     with tempfile.TemporaryDirectory(prefix="nstd-spool-") as folder:
         root = Path(folder)
         fill(root / "inbox", jobs)
         config = root / "config.yaml"
-        settings = {"root": folder, "log": {"format": "json"}, "limits": {"min_free_bytes": 0}}
-        config.write_text(json.dumps(settings), encoding="utf-8")  # YAML contains JSON
+        plain = {"root": folder, "log": {"format": "json"}, "limits": {"min_free_bytes": 0}}
+        config.write_text(json.dumps({**plain, **settings}), encoding="utf-8")  # which is YAML too
         log = root / "log"
         command = [sys.executable, str(COPYING), "once", str(config)]
         started = time.time()
