@@ -83,11 +83,12 @@ async def _post(
 ) -> Outcome:
     url = httpx.URL(settings.url)
     seconds = settings.timeout_seconds
+    trust = _trust()  # reading the machine's certificates is none of the receiver's time
     try:
         # In all: httpx's own time-outs begin anew with each byte.
         async with (
             asyncio.timeout(seconds),
-            httpx.AsyncClient(verify=_trust(), trust_env=False, timeout=seconds) as client,
+            httpx.AsyncClient(verify=trust, trust_env=False, timeout=seconds) as client,
         ):
             address = await _look_up(settings, allow_link_local=allow_link_local)
             async with client.stream(

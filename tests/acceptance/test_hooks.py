@@ -39,7 +39,7 @@ def daemon(
     hooks: dict[str, Any] = {"commands": list(commands), "backoff_seconds": 0.1}
     if receiver:
         secret = {"secret_file": str(secret_file(root))}
-        hooks["webhooks"] = [{"url": receiver.url(), "timeout_seconds": 0.5, **secret, **hook}]
+        hooks["webhooks"] = [{"url": receiver.url(), "timeout_seconds": 20.0, **secret, **hook}]
     return DaemonProcess(root, command, copying=True, crash=crash, settings={"hooks": hooks})
 
 
