@@ -42,6 +42,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/jobs.py --json bench/jobs.json
 	$(BIN)/python benchmarks/spool.py --json bench/spool.json
 	$(BIN)/python benchmarks/status.py --json bench/status.json
+	$(BIN)/python benchmarks/hooks.py --json bench/hooks.json
 
 install: $(VENV)/.installed
 

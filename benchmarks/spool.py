@@ -72,26 +72,20 @@ def fill(inbox: Path, jobs: int) -> None:
         name.with_suffix(".yaml").write_text("preset: draft\n", encoding="utf-8")
 
 
-def empty(jobs: int, port: int | None = None) -> Run:
-    """Fill an inbox and run the daemon until it is empty; asked for metrics if it has a port."""
+def empty(jobs: int, **settings: object) -> Run:
+    """Fill an inbox and run the daemon, with further settings, until it is empty."""
     with tempfile.TemporaryDirectory(prefix="nstd-spool-") as folder:
         root = Path(folder)
         fill(root / "inbox", jobs)
         config = root / "config.yaml"
-        settings = {
-            "root": folder,
-            "log": {"format": "json"},
-            "limits": {"min_free_bytes": 0},
-            "metrics": {"port": port},
-        }
-        config.write_text(json.dumps(settings), encoding="utf-8")  # YAML contains JSON
+        plain = {"root": folder, "log": {"format": "json"}, "limits": {"min_free_bytes": 0}}
+        config.write_text(json.dumps({**plain, **settings}), encoding="utf-8")  # which is YAML too
         log = root / "log"
         command = [sys.executable, str(COPYING), "once", str(config)]
         started = time.time()
         with log.open("w") as lines:
             process = subprocess.Popen(command, stderr=lines)  # noqa: S603 - ourselves
-            with asked_each_second(port):
-                _, status, usage = os.wait4(process.pid, 0)
+            _, status, usage = os.wait4(process.pid, 0)
         ended = time.time()
         if status:
             raise RuntimeError(log.read_text(encoding="utf-8")[-2000:])
@@ -111,8 +105,8 @@ def empty(jobs: int, port: int | None = None) -> Run:
 
 
 @contextlib.contextmanager
-def asked_each_second(port: int | None) -> Iterator[None]:
-    """Scrape as Prometheus does, if there is a port, from a thread of ours."""
+def asked_each_second(port: int) -> Iterator[None]:
+    """Scrape as Prometheus does, from a thread of ours."""
     over = threading.Event()
 
     def ask() -> None:
@@ -121,12 +115,10 @@ def asked_each_second(port: int | None) -> Iterator[None]:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read()
 
     asking = threading.Thread(target=ask)
-    if port is not None:
-        asking.start()
+    asking.start()
     yield
     over.set()
-    if port is not None:
-        asking.join()
+    asking.join()
 
 
 def compare_metrics(jobs: int, rounds: int) -> dict[str, float]:
@@ -139,7 +131,8 @@ def compare_metrics(jobs: int, rounds: int) -> dict[str, float]:
     runs: dict[str, list[Run]] = {"without": [], "with": []}
     for _ in range(rounds):
         runs["without"].append(empty(jobs))
-        runs["with"].append(empty(jobs, port))
+        with asked_each_second(port):
+            runs["with"].append(empty(jobs, metrics={"port": port}))
     seconds = {name: [run.seconds_a_job for run in found] for name, found in runs.items()}
     spent = {name: [run.processor_seconds / jobs for run in found] for name, found in runs.items()}
     rows = [

@@ -7,27 +7,17 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
 from nstd import devices
 from nstd.errors import ConfigError
+from nstd.hook_settings import Command, Hooks, PluginHook, Webhook
 from nstd.params import StyleParams
+from nstd.sections import STRICT, FolderPath
 from nstd.strict_yaml import YamlError, load_mapping
 from nstd.validation import problems, summarise
 
 MEBIBYTE = 2**20
-
-
-def _as_path(value: Any) -> Any:  # noqa: ANN401 - whatever stood in the file
-    """YAML knows no paths: a word is one. Anything else is left for pydantic to refuse."""
-    if not isinstance(value, str):
-        return value
-    if not value or "\0" in value:
-        raise ValueError("must be a path")
-    try:
-        return Path(value).expanduser()
-    except RuntimeError as error:
-        raise ValueError("names a user that doesn't exist") from error
 
 
 def _as_mode(value: str | None) -> str | None:
@@ -57,12 +47,11 @@ def _as_address(value: str) -> str:
         raise ValueError("must be an IP address, such as 127.0.0.1 or 0.0.0.0") from error
 
 
-FolderPath = Annotated[Path, BeforeValidator(_as_path)]
 Mode = Annotated[str | None, AfterValidator(_as_mode)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = STRICT
 
 
 class Limits(_Section):
@@ -146,6 +135,8 @@ class Config(_Section):
     defaults: dict[str, Any] = {}
     limits: Limits = Limits()
     metrics: Metrics = Metrics()
+    plugins: list[str] = []
+    hooks: Hooks = Hooks()
     log: Log = Log()
 
     @property
@@ -162,6 +153,11 @@ class Config(_Section):
         """Where a folder is: its own setting, else its name below `root`."""
         placed: Path | None = getattr(self, name)
         return placed or self.root / name
+
+    @property
+    def plugin_names(self) -> list[str]:
+        """Every plugin that is named anywhere."""
+        return [*self.plugins, *(hook.plugin for hook in self.hooks.plugins)]
 
     def refuse_moves(self, before: Config) -> None:
         """Refuse a configuration that can't be put in force without a restart.
@@ -214,7 +210,8 @@ def parse(data: bytes, *, file: str) -> Config:
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        sections = (Config, Limits, Log, Metrics, Watching, Retention)
+        hooks = (Hooks, Command, Webhook, PluginHook)
+        sections = (Config, Limits, Log, Metrics, Watching, Retention, *hooks)
         known = [name for section in sections for name in section.model_fields]
         found += problems(error, known)
     found += _default_problems(values.get("defaults"))

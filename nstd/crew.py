@@ -71,6 +71,7 @@ def _concerns(config: Config) -> tuple[object, ...]:
         config.deterministic,
         config.gpu_memory_fraction,
         config.limits,
+        config.plugins,
     )
 
 
@@ -90,4 +91,5 @@ def options(config: Config, weights: Path, pin: Pin, workers: int = 1) -> Option
         int(pin.gpu.memory * share) if pin.gpu and share else None,
         ImageLimits(limits.image_bytes, limits.image_pixels, limits.image_frames),
         layout.worker_log(config, pin.name),
+        tuple(config.plugins),
     )

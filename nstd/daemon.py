@@ -20,7 +20,9 @@ from nstd.clerk import Clerk
 from nstd.domain import internal_failure
 from nstd.entry import State
 from nstd.errors import CannotWriteError, Disposition, InboxAbsentError, NstdError
+from nstd.hooks.courier import Courier
 from nstd.metrics.endpoint import Endpoint
+from nstd.plugins import loading
 from nstd.signals import Signals
 from nstd.spool import layout, lock, marker, opening, retention
 from nstd.spool.closing import Closing
@@ -61,6 +63,7 @@ class Daemon:
 
     Raises:
         DeviceAbsentError: a device that the configuration names isn't there.
+        ConfigError: likewise a plugin.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Daemon:
         self._drain = drain
         self._reread = reread
         self._main = main
+        loading.require(config.plugin_names)
         self._pins = devices.pins(config.device, devices.inventory())
         self._service = notify.Service()
         self._waker = Waker()
@@ -135,6 +139,7 @@ class Daemon:
         self._watch = Watch(inbox, self._config.watch.mode, self._waker)
         self._intake = Intake(self._desk, self._service.feed)
         self._closing = Closing(self._desk)
+        self._courier = Courier(self._desk)
         self._dispatcher = self._make_dispatcher()
         self._clerk = Clerk(self._desk, self._cancel)
         self._requests_watch = self._watch_requests()
@@ -196,7 +201,8 @@ class Daemon:
         if not self._drain or self._findings is None or self._findings.settling:
             return False
         ready = not self._clerk.is_paused and self._desk.ledger.next_up(1, now())
-        return not ready and not self._dispatcher.running and not self._closing.may_go_on()
+        busy = self._dispatcher.running or self._closing.may_go_on() or self._courier.is_busy
+        return not ready and not busy
 
     def _result(self) -> int:
         if not self._drain:
@@ -215,6 +221,7 @@ class Daemon:
         try:
             self._sleep()
             self._service.feed()
+            self._courier.tend()
             self._heed_signals()
             self._dispatcher.hear()
             self._tell_service()
@@ -276,9 +283,10 @@ class Daemon:
     def _sleep(self) -> None:
         """Wait for the worker, a wake-up, or the time of the next scan."""
         wake_up = self._waker.fileno()
-        sources: list[Connection | int] = [wake_up, *self._dispatcher.connections]
-        others = (self._service.wakes_at, self._teller.wakes_at, self._clerk.wakes_at)
-        until = min(self._wakes_at(), *others)
+        sources: list[Connection | int] = [wake_up, self._courier.fileno()]
+        sources += self._dispatcher.connections
+        parts = (self._service, self._teller, self._clerk, self._courier)
+        until = min(self._wakes_at(), *(part.wakes_at for part in parts))
         if wake_up in wait(sources, max(0.0, until - time.monotonic())):
             self._waker.clear()
             self._scan_by(time.monotonic() + _SCAN_PAUSE)
@@ -379,6 +387,7 @@ class Daemon:
         self._requests_watch.stop()
         self._dispatcher.shut_down()
         with contextlib.suppress(NstdError):
+            self._courier.stop()
             self._close()
             self._teller.close()
         self._unsettled = self._desk.ledger.count_unsettled()
@@ -407,6 +416,7 @@ class Daemon:
         try:
             config = self._reread()
             config.refuse_moves(self._config)
+            loading.require(config.plugin_names)
             pins = devices.pins(config.device, devices.inventory())
         except NstdError as error:
             _log.error(telemetry.CONFIG_REFUSED, reason=str(error))
@@ -434,5 +444,6 @@ class Daemon:
         if not workers_stay:
             self._dispatcher.shut_down()
             self._dispatcher = self._make_dispatcher()
+        self._courier.reload()
         self._next_scan = 0.0
         _log.info(telemetry.CONFIG_RELOADED, workers="kept" if workers_stay else "replaced")

@@ -239,6 +239,10 @@ class Dispatcher:
                     seconds=round(iterate.seconds, 4),
                 )
             case Finished(outcome=Rendered() as rendered):
+                for plugin in rendered.facts.get("plugins", ()):
+                    for reason in plugin["failures"]:
+                        failed = {"plugin": plugin["name"], "reason": reason}
+                        _log.warning(telemetry.PLUGIN_FAILED, **told, **failed)
                 self._desk.ledger.advance(entry, state=State.RENDERED, rendered=rendered, hold="")
                 crashpoint.reached("rendered")
             case Finished(outcome=Failure() as failure):

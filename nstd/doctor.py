@@ -22,6 +22,8 @@ from nstd import worker as workers
 from nstd.config import FOLDERS
 from nstd.engine import weights
 from nstd.errors import DeviceAbsentError, NstdError
+from nstd.hooks.faults import faults
+from nstd.plugins import loading
 from nstd.spool import mounts
 
 if TYPE_CHECKING:
@@ -80,6 +82,8 @@ def examine(read: Callable[[], Config], main: workers.Main = workers.serve) -> l
     found += _one_file_system(config)
     found += _space(config)
     found.append(_notice(config))
+    found += _plugins(config)
+    found += _hooks(config)
     found += _engine(config, main)
     found.append(_unit())
     return found
@@ -203,6 +207,29 @@ def _notice(config: Config) -> Finding:
         remedy = f"sysctl fs.inotify.max_user_watches={2 * (folders + _SPARE_WATCHES)}"
         return Finding("file events", Verdict.WARN, what, remedy)
     return _ok("file events", what)
+
+
+def _plugins(config: Config) -> Iterator[Finding]:
+    """Whether they are installed; they are loaded by the worker only."""
+    try:
+        loading.require(config.plugin_names)
+    except NstdError as error:
+        yield _failure("plugins", error)
+        return
+    for name in sorted(set(config.plugin_names)):
+        yield _ok("plugins", f"{name} {loading.version(name)}")
+
+
+def _hooks(config: Config) -> Iterator[Finding]:
+    """Whether hooks could be told; jobs are done all the same."""
+    faulty = dict(faults(config.hooks))
+    for label, _ in config.hooks.all.values():
+        if label in faulty:
+            error = faulty[label]
+            place = f"{error.file}: " if error.file else ""
+            yield Finding(f"hooks.{label}", Verdict.WARN, f"{place}{error.what}", error.remedy)
+        else:
+            yield _ok(f"hooks.{label}", "its program is there, or its secret can be read")
 
 
 def _engine(config: Config, main: workers.Main) -> Iterator[Finding]:

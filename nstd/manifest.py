@@ -1,7 +1,8 @@
-"""What nstd tells about a finished job: the manifest, and the canonical log line."""
+"""What nstd tells about a job: what it is asked for, the manifest, the reason, the log line."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +38,6 @@ def manifest(entry: Entry, seconds: Mapping[str, float]) -> dict[str, Any]:
     rendered, target = entry.rendered, entry.target
     assert rendered is not None  # noqa: S101 - the caller's contract
     assert target is not None  # noqa: S101 - likewise
-    contents = [_input(one) for one in entry.inputs if one.source.role == "content"]
-    styles = [one for one in entry.inputs if one.source.role == "style"]
-    starts = [_input(one) for one in entry.inputs if one.source.role == "init"]
     duplicate = {"duplicate_of": entry.duplicate_of} if entry.duplicate_of else {}
     return {
         "manifest_version": MANIFEST_VERSION,
@@ -47,9 +45,7 @@ def manifest(entry: Entry, seconds: Mapping[str, float]) -> dict[str, Any]:
         "name": entry.name,
         "attempt": entry.attempts + entry.crashes + 1,
         **duplicate,
-        "content": contents[0] if contents else None,
-        "styles": [{**_input(one), "weight": one.source.weight} for one in styles],
-        "init": starts[0] if starts else None,
+        **_inputs(entry),
         **rendered.facts,
         "seconds": _stages(rendered, seconds),
         "report": target.report.name if rendered.report and not duplicate else None,
@@ -60,6 +56,24 @@ def manifest(entry: Entry, seconds: Mapping[str, float]) -> dict[str, Any]:
             "sha256": rendered.sha256,
         },
     }
+
+
+def asked(entry: Entry) -> dict[str, Any]:
+    """What a claimed job is asked for."""
+    return {
+        "job_id": entry.job_id,
+        "name": entry.name,
+        **_inputs(entry),
+        "parameters": entry.params.model_dump(mode="json") if entry.params else None,
+        "priority": entry.priority,
+    }
+
+
+def reason(entry: Entry) -> dict[str, Any]:
+    """Why a job has failed or was cancelled."""
+    failure = entry.failure
+    assert failure is not None  # noqa: S101 - the caller's contract
+    return {"job_id": entry.job_id, "name": entry.name, **dataclasses.asdict(failure)}
 
 
 def summary(entry: Entry, seconds: Mapping[str, float]) -> dict[str, Any]:
@@ -101,6 +115,18 @@ def _stages(rendered: Rendered, seconds: Mapping[str, float]) -> dict[str, float
     return {
         stage: round(value, 4)
         for stage, value in {**stages, "handover": handover, **inside}.items()
+    }
+
+
+def _inputs(entry: Entry) -> dict[str, Any]:
+    """The images by role, by the names that their owner knows."""
+    contents = [_input(one) for one in entry.inputs if one.source.role == "content"]
+    styles = [one for one in entry.inputs if one.source.role == "style"]
+    starts = [_input(one) for one in entry.inputs if one.source.role == "init"]
+    return {
+        "content": contents[0] if contents else None,
+        "styles": [{**_input(one), "weight": one.source.weight} for one in styles],
+        "init": starts[0] if starts else None,
     }
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import nstd
 from nstd import encoding, images, resampling
 from nstd.domain import Checkpoint, Rendered, StyleImage, StyleRequest
+from nstd.plugins.chain import Chain
 from nstd.report import Report, Shown, thumbnail
 from nstd.spool.files import fsync, sha256, writing
 
@@ -35,14 +36,18 @@ class Rendering:
         job: what to render; its images are decoded here.
         engine: does the work.
         limits: on the images.
+        plugins: change parameters before the transfer, and the picture after it.
 
     Raises:
         ImageError: an image can't be decoded, or is too large or too small.
     """
 
-    def __init__(self, job: Job, engine: Engine, limits: ImageLimits) -> None:
+    def __init__(
+        self, job: Job, engine: Engine, limits: ImageLimits, plugins: Chain | None = None
+    ) -> None:
         self._started = time.perf_counter()
-        self._job = job
+        self._plugins = plugins or Chain()
+        self._job = dataclasses.replace(job, params=self._plugins.change_params(job))
         self._engine = engine
         self._limits = limits
         self._long_side = 0
@@ -84,14 +89,17 @@ class Rendering:
         result = self._transfer.result()
         transferred = time.perf_counter()
         params = self._job.params
+        image = self._plugins.process_result(result.image, params, self._job)
+        height, width = image.shape[:2]
+        alpha = None if self._alpha is None else _at(self._alpha, width, height)
         path = self._job.work / f"result{encoding.EXTENSIONS[params.format]}"
         with writing(path):
             encoding.encode(
-                result.image,
+                image,
                 path,
                 format=params.format,
                 quality=params.quality,
-                alpha=self._alpha,
+                alpha=alpha,
                 depth=params.depth,
                 exif=self._exif if params.keep_metadata else b"",
             )
@@ -102,9 +110,8 @@ class Rendering:
             **result.seconds,
             "encode": time.perf_counter() - transferred,
         }
-        height, width = result.image.shape[:2]
         facts = self._facts(result, seconds)
-        report = self._leave_report(result, facts) if params.report else None
+        report = self._leave_report(image, result, facts) if params.report else None
         return Rendered(path, digest, width, height, facts, tuple(self._snapshots), report)
 
     def _saving(self) -> Checkpoint | None:
@@ -162,10 +169,12 @@ class Rendering:
             encoding.encode(self._transfer.image, path, format="jpeg")
         self._snapshots.append(path)
 
-    def _leave_report(self, result: StyleResult, facts: dict[str, Any]) -> Path:
+    def _leave_report(
+        self, image: Float32Image, result: StyleResult, facts: dict[str, Any]
+    ) -> Path:
         path = self._job.work / "report.html"
-        height, width = result.image.shape[:2]
-        small = thumbnail(result.image)
+        height, width = image.shape[:2]
+        small = thumbnail(image)
         shown = (*self._shown, Shown("result", self._job.name, width, height, small))
         with writing(path):
             path.write_bytes(Report(self._job.name, shown, result, facts).page())
@@ -194,6 +203,7 @@ class Rendering:
             "seconds_per_iteration": round(seconds["optimise"] / ran, 4) if ran else None,
             "traces": result.traces,
             "notes": [*self._notes, *result.notes],
+            "plugins": self._plugins.account(),
         }
 
 

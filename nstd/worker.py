@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from nstd.domain import Failure, Rendered, internal_failure
 from nstd.engine.build import build
 from nstd.errors import CancelledError, DeviceAbsentError, DeviceMemoryError, NstdError
+from nstd.plugins.chain import Chain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +55,7 @@ _LAST_WORDS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a worker is started with; `log` takes what it writes on stderr."""
+    """What a worker is started with; `log` takes what it writes on stderr, `plugins` are names."""
 
     pin: Pin
     weights: Path
@@ -64,6 +65,7 @@ class Options:
     memory_limit: int | None
     limits: ImageLimits
     log: Path
+    plugins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +221,7 @@ def serve(connection: Connection, options: Options, build: Build = build) -> Non
     except NstdError as error:
         connection.send(Unable(Failure.of(error)))
         return
+    plugins = Chain(options.plugins)
     seconds = time.perf_counter() - started
     try:
         connection.send(Ready(engine.device.name, engine.device.precision, seconds))
@@ -227,7 +230,7 @@ def serve(connection: Connection, options: Options, build: Build = build) -> Non
             if isinstance(job, Cancel):
                 continue  # too late: that one is finished
             begun = time.perf_counter()
-            outcome = _outcome(job, engine, options, connection)
+            outcome = _outcome(job, engine, plugins, options, connection)
             connection.send(Finished(job.job_id, outcome, time.perf_counter() - begun))
     except (EOFError, BrokenPipeError):
         os._exit(0)  # the supervisor is gone; nothing here is worth an orderly exit
@@ -272,13 +275,13 @@ def _redirect_stderr(path: Path) -> None:
 
 
 def _outcome(
-    job: Job, engine: Engine, options: Options, connection: Connection
+    job: Job, engine: Engine, plugins: Chain, options: Options, connection: Connection
 ) -> Rendered | Failure:
     from nstd.render import Rendering  # noqa: PLC0415 - see the module's docstring
 
     side = 0
     try:
-        rendering = Rendering(job, engine, options.limits)
+        rendering = Rendering(job, engine, options.limits, plugins)
         side = rendering.long_side
         expected = rendering.estimate
         connection.send(Begun(job.job_id, expected.seconds, expected.memory))

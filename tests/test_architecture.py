@@ -25,8 +25,10 @@ BASE = {
     "nstd.params",
     "nstd.validation",
     "nstd.strict_yaml",
+    "nstd.sections",
+    "nstd.message",
 }
-FORMS = BASE | {"nstd.sidecar", "nstd.config", "nstd.telemetry"}
+FORMS = BASE | {"nstd.sidecar", "nstd.config", "nstd.hook_settings", "nstd.telemetry"}
 PICTURES = BASE | {"nstd.images", "nstd.color", "nstd.resampling", "nstd.encoding"}
 ALLOWED = {
     "nstd.errors": set(),
@@ -40,7 +42,10 @@ ALLOWED = {
     "nstd.sidecar": BASE,
     "nstd.devices": {"nstd.errors"},
     "nstd.schemas": FORMS,
-    "nstd.config": BASE | {"nstd.devices"},
+    "nstd.sections": set(),
+    "nstd.message": set(),
+    "nstd.hook_settings": BASE,
+    "nstd.config": BASE | {"nstd.devices", "nstd.hook_settings"},
     "nstd.telemetry": FORMS,
     "nstd.images": PICTURES,
     "nstd.color": PICTURES,
@@ -52,8 +57,9 @@ ALLOWED = {
     "nstd.spool": FORMS | PICTURES | {"nstd.spool", "nstd.manifest"},
     "nstd.curves": {"nstd.domain"},
     "nstd.report": PICTURES | {"nstd.curves"},
-    "nstd.render": PICTURES | {"nstd.engine", "nstd.spool.files", "nstd.report"},
-    "nstd.worker": PICTURES | {"nstd.engine", "nstd.render", "nstd.devices"},
+    "nstd.plugins": BASE | {"nstd.plugins"},
+    "nstd.render": PICTURES | {"nstd.engine", "nstd.plugins", "nstd.spool.files", "nstd.report"},
+    "nstd.worker": PICTURES | {"nstd.engine", "nstd.plugins", "nstd.render", "nstd.devices"},
     "nstd.smoke": FORMS | {"nstd.worker", "nstd.crew", "nstd.devices"},
     "nstd.station": FORMS | {"nstd.worker"},
     "nstd.dispatch": FORMS | {"nstd.spool", "nstd.worker", "nstd.station"},
@@ -68,6 +74,7 @@ ALLOWED = {
     },
     "nstd.clerk": FORMS | {"nstd.spool"},
     "nstd.telling": FORMS | {"nstd.spool", "nstd.dispatch", "nstd.notify"},
+    "nstd.hooks": FORMS | {"nstd.hooks", "nstd.spool"},
     "nstd.signals": set(),
     "nstd.metrics": FORMS | {"nstd.devices", "nstd.spool.layout", "nstd.spool.tally"},
     "nstd.daemon": FORMS
@@ -82,15 +89,18 @@ ALLOWED = {
         "nstd.signals",
         "nstd.metrics",
         "nstd.notify",
+        "nstd.hooks",
+        "nstd.plugins",
     },
 }
 # Within the spool each module needs only those on the floors below its own.
 SPOOL_FLOORS = (
-    {"beneath", "crashpoint", "decide", "mounts", "renaming", "rows", "schema"},
+    {"beneath", "crashpoint", "decide", "deliveries", "mounts", "renaming", "rows", "schema"},
     {"files", "queries"},
     {"history", "layout", "ledger", "lock", "reading"},
     {"besides", "marker", "nowfile", "requests", "settle", "space", "tally", "watch"},
     {"desk"},
+    {"announce"},
     {"look", "scan", "claim", "publish", "status", "retention"},
     {"retire", "intake", "opening"},
     {"putback", "steps"},

@@ -18,6 +18,7 @@ from nstd import doctor, worker
 from nstd.config import Config, Limits
 from nstd.config import load as load_config
 from nstd.doctor import Finding, Verdict
+from nstd.hook_settings import Command, Hooks, Webhook
 from nstd.spool import layout
 
 if TYPE_CHECKING:
@@ -151,3 +152,22 @@ def test_the_command_examines_the_real_engine(config: Config, tmp_path: Path) ->
     engines = [finding for name, finding in by_name.items() if name.startswith("engine on ")]
     assert [finding["verdict"] for finding in engines] == ["ok"]
     assert (done.returncode, report["exit_code"], report["ok"]) == (1, 1, False)
+
+
+def test_hooks_that_could_not_be_told_are_named(config: Config, tmp_path: Path) -> None:
+    """As warnings, for jobs are done all the same; no secret is shown."""
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2")
+    secret.chmod(0o600)
+    hooks = Hooks(
+        commands=[Command(argv=["/bin/true"]), Command(argv=["no-such-program"])],
+        webhooks=[Webhook(url="https://example.org/T0KEN", secret_file=secret)],
+    )
+    told = config.model_copy(update={"hooks": hooks})
+    findings = [one for one in doctor.examine(lambda: told, dying) if "hooks" in one.check]
+    assert [one.verdict for one in findings] == [Verdict.OK, Verdict.WARN, Verdict.WARN]
+    assert "no-such-program" in findings[1].what
+    assert "whole path" in findings[1].remedy
+    assert findings[2].what == f"{secret}: what is in it is no secret"
+    assert "hunter2" not in repr(findings)
+    assert "T0KEN" not in repr(findings)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from nstd.domain import Job, WeightedFile
 from nstd.entry import Entry, Input, State
 from nstd.errors import CancelledError, UntouchableError
-from nstd.spool import beneath, crashpoint, files, layout, renaming
+from nstd.spool import announce, beneath, crashpoint, files, layout, renaming
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,7 +135,12 @@ def copy(desk: Desk, entry: Entry) -> Entry:
     with files.writing(work):
         files.fsync(work)
     entry = desk.ledger.advance(
-        entry, state=State.CLAIMED, inputs=inputs, fingerprint=_fingerprint(entry, inputs), hold=""
+        entry,
+        deliveries=announce.claimed(desk, dataclasses.replace(entry, inputs=inputs)),
+        state=State.CLAIMED,
+        inputs=inputs,
+        fingerprint=_fingerprint(entry, inputs),
+        hold="",
     )
     crashpoint.reached("claimed")
     return entry

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from nstd.errors import CannotWriteError
 from nstd.spool import rows, schema
+from nstd.spool.deliveries import Deliveries
 from nstd.spool.queries import Queries, damaged, refuse_newer
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from nstd.domain import FileIdentity
     from nstd.entry import Entry
+    from nstd.spool.deliveries import Delivery
 
 _BUSY_SECONDS = 30.0
 
@@ -37,11 +39,15 @@ class Ledger(Queries):
         LedgerNewerError: a later version of nstd has written it.
         LedgerDamagedError: it isn't a ledger, or not a whole one.
         CannotWriteError: it can't be opened for writing.
+
+    Attributes:
+        deliveries: what hooks have yet to be told.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, _connect(path))
         self._boot = _boot_id()
+        self.deliveries = Deliveries(self._transaction, self._all)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -59,12 +65,20 @@ class Ledger(Queries):
                 connection.execute(f"INSERT INTO inputs {_values(row)}", row)
             self._note(entry, note)
 
-    def advance(self, entry: Entry, note: str = "", **changes: Any) -> Entry:  # noqa: ANN401 - Entry's fields
+    def advance(
+        self,
+        entry: Entry,
+        note: str = "",
+        *,
+        deliveries: Sequence[Delivery] = (),
+        **changes: Any,  # noqa: ANN401 - Entry's fields
+    ) -> Entry:
         """Replace an entry by one with changes, as one transaction.
 
         Args:
             entry: as the ledger has it.
             note: for the history, which grows by a line if the state changes or there is a note.
+            deliveries: of this change, queued in the same transaction so that none is lost.
             **changes: fields of the entry.
         """
         after = dataclasses.replace(entry, **changes)
@@ -81,6 +95,7 @@ class Ledger(Queries):
                     connection.execute(f"REPLACE INTO inputs {_values(row)}", row)
             if after.state != entry.state or note:
                 self._note(after, note)
+            self.deliveries.queue(connection, deliveries)
         return after
 
     def forget(self, entry: Entry) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nstd import names
 from nstd.entry import Entry, State, Target
 from nstd.errors import CannotWriteError, NameTakenError
-from nstd.spool import besides, crashpoint, files, layout, renaming
+from nstd.spool import announce, besides, crashpoint, files, layout, renaming
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,7 +124,8 @@ def tell(desk: Desk, entry: Entry, manifest: Callable[[Entry], dict[str, Any]]) 
 def confirm(desk: Desk, entry: Entry) -> Entry:
     """Result and manifest are where they belong."""
     retract(entry)  # where a hard link stood in for the rename, its first name may be left
-    entry = desk.ledger.advance(entry, state=State.PUBLISHED, hold="")
+    told = announce.published(desk, entry)
+    entry = desk.ledger.advance(entry, deliveries=told, state=State.PUBLISHED, hold="")
     desk.ended_at[entry.job_id] = time.monotonic()
     crashpoint.reached("published")
     return entry

@@ -14,10 +14,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nstd import names
+from nstd import manifest, names
 from nstd.entry import Entry, Fate, State
 from nstd.errors import UntouchableError
-from nstd.spool import beneath, claim, crashpoint, files, layout, renaming
+from nstd.spool import announce, beneath, claim, crashpoint, files, layout, renaming
 from nstd.spool.publish import retract, short_stem
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def explain(desk: Desk, entry: Entry) -> Entry:
     retract(entry)
     folder = config.folder("failed") / entry.folder
     facts, text = reasons(entry)
-    told = {"job_id": entry.job_id, "name": entry.name, **dataclasses.asdict(failure)}
+    told = manifest.reason(entry)
     # The text is for people and their terminals; a file's name may hold anything.
     words = names.shown(failure.message).encode() + b"\n"
     with files.writing(folder):
@@ -66,7 +66,8 @@ def explain(desk: Desk, entry: Entry) -> Entry:
                 written.unlink()
     for name in (facts, text):
         _record(desk, entry, home / name)
-    entry = desk.ledger.advance(entry, home=home)
+    announced = announce.ended(desk, entry, home / facts)
+    entry = desk.ledger.advance(entry, deliveries=announced, home=home)
     crashpoint.reached("explained")
     return entry
 
@@ -193,7 +194,10 @@ def settle(desk: Desk, entry: Entry) -> Entry:
     crashpoint.reached("cleaned")
     desk.ended_at.pop(entry.job_id, None)
     state = State.RETIRED if entry.state is State.PUBLISHED else entry.state
-    return desk.ledger.advance(entry, state=state, settled=True, hold="")
+    # Its owner may have taken everything back before a reason could be written.
+    unheard = state is not State.RETIRED and entry.home is None
+    told = announce.ended(desk, entry) if unheard else ()
+    return desk.ledger.advance(entry, deliveries=told, state=state, settled=True, hold="")
 
 
 def _fated(desk: Desk, entry: Entry, index: int, fate: Fate) -> Entry:

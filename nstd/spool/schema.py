@@ -98,8 +98,22 @@ CREATE INDEX filed_of ON filed (job_id);
 CREATE INDEX filed_paths ON filed (path);
 """
 
+_DELIVERIES: Final = """
+-- What hooks have yet to be told. Not bound to `jobs`: an event is told also when its job is gone.
+CREATE TABLE deliveries (
+    hook TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    message TEXT NOT NULL,
+    queued_at REAL NOT NULL,
+    attempts INTEGER NOT NULL,
+    not_before REAL NOT NULL,
+    PRIMARY KEY (hook, message_id)
+) STRICT;
+CREATE INDEX due_deliveries ON deliveries (hook, not_before, queued_at);
+"""
+
 # One script for each version; a ledger of version N has had the first N of them.
-_MIGRATIONS: Final = (_FIRST, _FILED_INDICES)
+_MIGRATIONS: Final = (_FIRST, _FILED_INDICES, _DELIVERIES)
 VERSION: Final = len(_MIGRATIONS)
 
 

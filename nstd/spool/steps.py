@@ -43,9 +43,18 @@ def advance(
         after = perform(desk, entry, step, manifest)
         if after is None:
             return None, step.do
+        if step.do is Do.TELL and _is_told(entry, after):
+            # At once, without another look: whoever waits for the manifest may take it and the
+            # result in this very moment, and what is gone would be made and published again.
+            return publish.confirm(desk, after), Do.CONFIRM
         if step.do in _TURNS:
             return after, step.do
         entry = after
+
+
+def _is_told(before: Entry, after: Entry) -> bool:
+    """Whether the manifest has its name; if another's file had it, other names were chosen."""
+    return after.target is not None and before.target in {None, after.target}
 
 
 def perform(

@@ -13,7 +13,7 @@ from jobs import again, configure, end, manifest, published, rendered, tree
 
 from nstd.entry import State
 from nstd.errors import CannotWriteError, NameTakenError
-from nstd.spool import claim, files, layout, publish, renaming, steps
+from nstd.spool import claim, crashpoint, files, layout, publish, renaming, steps
 from nstd.spool.decide import Do
 from nstd.spool.publish import short_stem
 
@@ -288,3 +288,25 @@ def test_publishing_goes_on_where_the_system_call_is_unknown(
     assert tree(outbox(desk)) == {"a.png", "a.json"}
     end(desk, entry)
     assert tree(layout.work(desk.config)) == set()
+
+
+def test_a_result_that_is_taken_at_once_is_published_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A consumer may be quicker than the row; it must not find the same result again."""
+    entry = rendered(desk)
+
+    def consume(reached: str) -> None:
+        if reached == "manifest_placed":
+            for path in outbox(desk).iterdir():
+                path.unlink()
+
+    monkeypatch.setattr(crashpoint, "hook", consume)
+    after, turn = steps.advance(desk, entry, manifest)
+    assert turn is Do.CONFIRM
+    assert after is not None
+    assert after.state is State.PUBLISHED
+    assert again(desk, entry).state is State.PUBLISHED
+    end(desk, after)
+    assert again(desk, entry).state is State.RETIRED
+    assert tree(outbox(desk)) == set()
