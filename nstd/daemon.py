@@ -20,11 +20,14 @@ from nstd.clerk import Clerk
 from nstd.domain import internal_failure
 from nstd.entry import State
 from nstd.errors import CannotWriteError, Disposition, InboxAbsentError, NstdError
+from nstd.guard import InboxGuard
+from nstd.holding import Hold
 from nstd.hooks.courier import Courier
 from nstd.metrics.endpoint import Endpoint
 from nstd.plugins import loading
+from nstd.scantimes import ScanTimes
 from nstd.signals import Signals
-from nstd.spool import layout, lock, marker, opening, retention
+from nstd.spool import layout, lock, opening, retention
 from nstd.spool.closing import Closing
 from nstd.spool.desk import Desk, now
 from nstd.spool.intake import Findings, Intake
@@ -41,8 +44,6 @@ if TYPE_CHECKING:
     from nstd.entry import Entry
 
 _SCAN_PAUSE = 0.1
-# A scan may take this share of the time, so that a long inbox doesn't keep the jobs waiting.
-_SCAN_SHARE = 0.1
 _PRUNE_SECONDS = 60.0
 # What the end may take beyond the grace time: results on their way, workers that must be killed.
 _ENDING_SECONDS, _WORKER_SECONDS = 15.0, 12.0
@@ -84,12 +85,10 @@ class Daemon:
         self._pins = devices.pins(config.device, devices.inventory())
         self._service = notify.Service()
         self._waker = Waker()
-        self._next_scan = self._scan_not_before = 0.0
+        self._scans = ScanTimes()
+        self._hold = Hold()
         self._next_prune = 0.0
         self._findings: Findings | None = None
-        self._is_absent = False
-        self._held_for = ""
-        self._held_until = 0.0
         self._signals = Signals(self._waker.wake)
         self._stop_at: float | None = None
         self._next_config: tuple[Config, tuple[devices.Pin, ...]] | None = None
@@ -135,7 +134,7 @@ class Daemon:
         self._metrics = Endpoint(self._config, self._pins)
         stack.callback(self._metrics.end)
         self._metrics.open()
-        self._inbox_lock = stack.enter_context(contextlib.ExitStack())
+        self._guard = stack.enter_context(InboxGuard(self._desk))
         self._watch = Watch(inbox, self._config.watch.mode, self._waker)
         self._intake = Intake(self._desk, self._service.feed)
         self._closing = Closing(self._desk)
@@ -162,37 +161,19 @@ class Daemon:
         return crew.dispatcher(self._desk, self._weights, self._pins, self._main)
 
     def _open_inbox(self) -> None:
-        """Begin with an inbox that is there for the first time, or again.
-
-        Raises:
-            LockedError: another daemon has it.
-            CannotWriteError: a folder can't be made.
-        """
-        present = marker.presence(self._config, self._desk.ledger)
-        if present is marker.Presence.ABSENT:
-            self._miss_inbox()
-            return
-        layout.create(self._config)
-        self._inbox_lock.close()
-        self._inbox_lock.enter_context(lock.held(layout.control(self._config)))
-        if present is marker.Presence.NEW:
-            marker.adopt(self._config, self._desk.ledger)
-        opening.recover(self._desk, crew.patience(self._config), besides=self._dispatcher.running)
-        if self._is_absent:
-            self._is_absent = False
-            _log.info(telemetry.INBOX_BACK, inbox=str(self._desk.inbox))
+        """Begin with an inbox that is there for the first time, or again; raises as its guard."""
+        self._guard.open(self._dispatcher.running)
+        if self._guard.is_absent:
+            self._end_drain(InboxAbsentError.exit_code)
 
     def _miss_inbox(self) -> None:
-        """Take nothing and file nothing until the inbox is back; say so once."""
-        if not self._is_absent:
-            _log.error(
-                telemetry.INBOX_ABSENT,
-                inbox=str(self._desk.inbox),
-                remedy=marker.remedy(self._config, self._desk.ledger),
-            )
-        self._is_absent = True
+        self._guard.miss()
+        self._end_drain(InboxAbsentError.exit_code)
+
+    def _end_drain(self, code: int) -> None:
+        """Something is missing, and whoever waits for the inbox to be drained should hear of it."""
         if self._drain:
-            self._exit_code = InboxAbsentError.exit_code
+            self._exit_code = code
             self._stop_at = time.monotonic()
 
     def _is_over(self) -> bool:
@@ -226,16 +207,16 @@ class Daemon:
             self._dispatcher.hear()
             self._tell_service()
             self._change_config()
-            if self._clerk.heed(has_inbox=not self._is_absent):
+            if self._clerk.heed(has_inbox=not self._guard.is_absent):
                 self._findings = None  # which the next scan has to say anew
-                self._scan_by(0.0)
+                self._scans.by(0.0)
             self._tend_inbox()
             if self._may_begin():
                 if self._clerk.is_paused:
                     self._dispatcher.tend()
                 else:
                     self._dispatcher.dispatch()
-                self._release()
+                self._hold.release()
             self._close()
             self._tell()
         except InboxAbsentError:
@@ -243,25 +224,31 @@ class Daemon:
         except NstdError as error:
             if error.disposition is Disposition.FATAL:
                 raise
-            self._hold(str(error))
+            self._wait(str(error))
         except Exception as error:  # noqa: BLE001 - a mistake of ours must not stop the daemon
             _log.exception(telemetry.INTERNAL_ERROR)
-            self._hold(str(error))
+            self._wait(str(error))
+
+    def _wait(self, reason: str) -> None:
+        """Begin no job and scan nothing for a while."""
+        self._hold.begin(reason, self._config.rescan_seconds)
+        self._scans.not_before(self._hold.until)
+        self._end_drain(CannotWriteError.exit_code)
 
     def _may_begin(self) -> bool:
         """Whether a job may be begun now."""
         stays = self._stop_at is None and self._next_config is None
-        return stays and not self._is_absent and not self._is_held()
+        return stays and not self._guard.is_absent and not self._hold.is_on
 
     def _tell_service(self) -> None:
         """Tell systemd that jobs can be done, once they can, and what is going on."""
-        if self._dispatcher.is_ready and not self._is_absent and self._stop_at is None:
+        if self._dispatcher.is_ready and not self._guard.is_absent and self._stop_at is None:
             self._service.ready()
         self._teller.tell_service(self._dispatcher, self._idle)
 
     def _tell(self) -> None:
         """Say what is going on to people who see only the share, and to the commands."""
-        if not self._is_absent:
+        if not self._guard.is_absent:
             self._teller.tell_share(self._dispatcher, self._incomplete, self._idle)
         self._teller.tell_commands(self._dispatcher, self._incomplete, self._held)
 
@@ -273,7 +260,7 @@ class Daemon:
     @property
     def _held(self) -> str:
         """What resource is missing, so that no job is begun; empty if none is."""
-        return "the inbox is absent" if self._is_absent else self._held_for
+        return "the inbox is absent" if self._guard.is_absent else self._hold.reason
 
     @property
     def _idle(self) -> str:
@@ -289,7 +276,7 @@ class Daemon:
         until = min(self._wakes_at(), *(part.wakes_at for part in parts))
         if wake_up in wait(sources, max(0.0, until - time.monotonic())):
             self._waker.clear()
-            self._scan_by(time.monotonic() + _SCAN_PAUSE)
+            self._scans.by(time.monotonic() + _SCAN_PAUSE)
 
     def _wakes_at(self) -> float:
         """Monotonic seconds until which nothing is to be done, unless something happens."""
@@ -297,49 +284,23 @@ class Daemon:
             return self._stop_at
         if self._closing.is_waiting:
             # An original is filed by the first scan after its grace time.
-            self._scan_by(self._closing.published_at + self._config.retire_grace_seconds)
+            self._scans.by(self._closing.published_at + self._config.retire_grace_seconds)
         deferred = self._desk.ledger.next_time(now())
-        if deferred is None or self._is_held():
-            return self._next_scan
-        return min(self._next_scan, time.monotonic() + max(0.0, deferred - now()))
-
-    def _scan_by(self, moment: float) -> None:
-        """Scan by then at the latest, but not before the last scan has paid for itself."""
-        self._next_scan = max(self._scan_not_before, min(self._next_scan, moment))
-
-    # -- a missing resource ------------------------------------------------------------------
-
-    def _hold(self, reason: str) -> None:
-        """Begin no job for a while: a resource is missing, and asking at once won't help."""
-        if reason != self._held_for:
-            _log.warning(telemetry.DAEMON_HELD, reason=reason)
-        self._held_for = reason
-        self._held_until = time.monotonic() + self._config.rescan_seconds
-        self._next_scan = max(self._next_scan, self._held_until)
-        if self._drain:  # whoever waits for the end should hear of it
-            self._exit_code = CannotWriteError.exit_code
-            self._stop_at = time.monotonic()
-
-    def _is_held(self) -> bool:
-        return time.monotonic() < self._held_until
-
-    def _release(self) -> None:
-        """A job could be begun, or would have been: the resource is back."""
-        if self._held_for:
-            _log.info(telemetry.DAEMON_RESUMED)
-            self._held_for = ""
+        if deferred is None or self._hold.is_on:
+            return self._scans.next
+        return min(self._scans.next, time.monotonic() + max(0.0, deferred - now()))
 
     # -- inbox -------------------------------------------------------------------------------
 
     def _tend_inbox(self) -> None:
         """Scan, if it is time, and do what comes of it."""
-        if self._stop_at is not None or time.monotonic() < self._next_scan:
+        if self._stop_at is not None or not self._scans.is_due:
             return
         began = time.monotonic()
-        self._next_scan = began + self._config.rescan_seconds
-        if self._is_absent:
+        self._scans.begin(self._config.rescan_seconds)
+        if self._guard.is_absent:
             self._open_inbox()
-            if self._is_absent:
+            if self._guard.is_absent:
                 return
         self._watch.check()
         self._requests_watch.check()
@@ -351,10 +312,7 @@ class Daemon:
         pause = self._config.rescan_seconds
         if found.settling:
             pause = min(pause, max(_SCAN_PAUSE, self._config.settle_seconds / 2))
-        ended = time.monotonic()
-        # Admitting thousands of jobs takes long too, but once.
-        self._scan_not_before = ended + (looked + found.seconds) / _SCAN_SHARE
-        self._next_scan = max(self._scan_not_before, ended + pause)
+        self._scans.end(looked + found.seconds, pause)
         if time.monotonic() >= self._next_prune:
             retention.prune(self._desk)
             self._next_prune = time.monotonic() + _PRUNE_SECONDS
@@ -363,7 +321,7 @@ class Daemon:
 
     def _close(self) -> None:
         """Take the jobs that have an outcome to their end, each on its own."""
-        if self._is_absent:
+        if self._guard.is_absent:
             return
         for entry in self._closing.due():
             try:
@@ -445,5 +403,5 @@ class Daemon:
             self._dispatcher.shut_down()
             self._dispatcher = self._make_dispatcher()
         self._courier.reload()
-        self._next_scan = 0.0
+        self._scans.at_once()
         _log.info(telemetry.CONFIG_RELOADED, workers="kept" if workers_stay else "replaced")

@@ -76,6 +76,9 @@ ALLOWED = {
     "nstd.telling": FORMS | {"nstd.spool", "nstd.dispatch", "nstd.notify"},
     "nstd.hooks": FORMS | {"nstd.hooks", "nstd.spool"},
     "nstd.signals": set(),
+    "nstd.scantimes": set(),
+    "nstd.holding": {"nstd.telemetry"},
+    "nstd.guard": FORMS | {"nstd.spool", "nstd.crew"},
     "nstd.metrics": FORMS | {"nstd.devices", "nstd.spool.layout", "nstd.spool.tally"},
     "nstd.daemon": FORMS
     | {
@@ -87,6 +90,9 @@ ALLOWED = {
         "nstd.crew",
         "nstd.devices",
         "nstd.signals",
+        "nstd.scantimes",
+        "nstd.holding",
+        "nstd.guard",
         "nstd.metrics",
         "nstd.notify",
         "nstd.hooks",
