@@ -108,9 +108,9 @@ class DaemonProcess:
             self.process.send_signal(number)
         return self.ended()
 
-    def ended(self) -> int:
-        """Wait for the end, take the rest of the log, and return the exit code."""
-        code = self.process.wait(PATIENCE)
+    def ended(self, seconds: float = PATIENCE) -> int:
+        """Wait so long for the end, take the rest of the log, and return the exit code."""
+        code = self.process.wait(seconds)
         while (line := self._lines.get(timeout=PATIENCE)) is not None:
             self._take(line)
         assert self.process.stderr is not None

@@ -42,7 +42,7 @@ SETTINGS = {
     "log": {"format": "json"},
 }
 _BACKLOG = 60
-_ENDING_TRIES = 20
+_ENDING_TRIES, _ENDING_SECONDS = 20, 900.0
 
 
 class Soak:
@@ -72,7 +72,7 @@ class Soak:
             self._live(min(end, time.monotonic() + self._chance.uniform(1.0, 8.0)))
         for _ in range(_ENDING_TRIES):
             daemon = self._start("once")
-            code = daemon.ended()
+            code = daemon.ended(_ENDING_SECONDS)
             self._note(daemon)
             if code in {0, 1}:
                 return
