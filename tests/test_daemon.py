@@ -243,9 +243,9 @@ def test_a_signal_stops_in_order(tmp_path: Path, number: int) -> None:
 
 def test_a_job_within_the_grace_time_is_finished(tmp_path: Path) -> None:
     """A stop does not throw away what is nearly done."""
-    daemon = DaemonProcess(tmp_path)
+    daemon = DaemonProcess(tmp_path, grace_seconds=50.0)
     daemon.wait_for("daemon.started")
-    drop(tmp_path / "inbox", "short", "preset: classic\nsize: 64\niterations: 60\n")
+    drop(tmp_path / "inbox", "short", "preset: classic\nsize: 64\niterations: 20\n")
     daemon.wait_for("job.started")
     assert daemon.stop() == 0
     assert names(tmp_path / "outbox") == {"short.png", "short.json"}
