@@ -114,3 +114,15 @@ def test_a_file_that_may_not_be_read_is_a_matter_of_rights(ledger_path: Path) ->
     ledger_path.mkdir()
     with pytest.raises(CannotWriteError, match="can't be opened"):
         Ledger(ledger_path)
+
+
+def test_the_latest_of_a_kind_is_found_without_sorting(ledger: Ledger) -> None:
+    """However often the same was done: thousands of rows are not read for one."""
+    plans: list[str] = []
+    connection = ledger._connection
+    connection.set_trace_callback(plans.append)
+    ledger.published("a fingerprint")
+    connection.set_trace_callback(None)
+    (query,) = plans
+    steps = [row["detail"] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
+    assert steps == ["SEARCH jobs USING INDEX fingerprints (fingerprint=?)"]
