@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlsplit
 
@@ -67,13 +68,14 @@ class Hook(_Section):
         told = json.dumps([type(self).__name__, self._identity()])
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
+    @abstractmethod
     def _identity(self) -> Hashable:
-        raise NotImplementedError
+        """What makes it the same hook in another configuration."""
 
     @property
+    @abstractmethod
     def shown(self) -> str:
         """What logs call it."""
-        raise NotImplementedError
 
 
 class Command(Hook):

@@ -63,7 +63,7 @@ def test_no_way_into_the_inbox_is_overlooked(tmp_path: Path, how: str) -> None:
         ({"failed": "done/failed"}, "failed"),
         ({"done": "outbox/done"}, "done"),
         ({"inbox": "state/in"}, "inbox"),
-        ({"outbox": "state/work/out"}, "outbox"),
+        ({"outbox": "state/deep/out"}, "outbox"),
     ],
 )
 def test_no_folder_may_lie_in_another(tmp_path: Path, placed: dict[str, str], key: str) -> None:
