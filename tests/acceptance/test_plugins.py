@@ -39,6 +39,13 @@ def daemon(root: Path, path: Path, plugins: Sequence[str], **settings: Any) -> D
     return DaemonProcess(root, copying=True, wrapper=wrapper, settings=told)
 
 
+def daemon_with(root: Path, name: str, code: str) -> DaemonProcess:
+    """Start a daemon with a plugin of this code."""
+    (root / "plugins").mkdir()
+    install(root / "plugins", name, code)
+    return daemon(root, root / "plugins", [name])
+
+
 def pixels(path: Path) -> np.ndarray:
     """Read a picture."""
     with Image.open(path) as image:
@@ -72,10 +79,8 @@ def test_the_example_signs_pictures(tmp_path: Path, installed: Path) -> None:
 
 def test_a_plugin_that_fails_is_logged_and_the_job_is_done(tmp_path: Path) -> None:
     """With the picture as it was, and the failure in the manifest too."""
-    (tmp_path / "plugins").mkdir()
     code = "@hookimpl\ndef nstd_process_result(image):\n    raise OSError('no font')\n"
-    install(tmp_path / "plugins", "broken", code)
-    running = daemon(tmp_path, tmp_path / "plugins", ["broken"])
+    running = daemon_with(tmp_path, "broken", code)
     drop(tmp_path / "inbox", "a")
     failed = running.wait_for("plugin.failed")
     assert (failed["plugin"], failed["reason"]) == ("broken", "OSError: no font")
@@ -88,10 +93,8 @@ def test_a_plugin_that_fails_is_logged_and_the_job_is_done(tmp_path: Path) -> No
 
 def test_a_plugin_changes_what_the_transfer_is_asked_for(tmp_path: Path) -> None:
     """Format and size of the result, for one; the manifest has what was used."""
-    (tmp_path / "plugins").mkdir()
     code = "@hookimpl\ndef nstd_change_params():\n    return {'format': 'jpeg', 'size': 32}\n"
-    install(tmp_path / "plugins", "small", code)
-    running = daemon(tmp_path, tmp_path / "plugins", ["small"])
+    running = daemon_with(tmp_path, "small", code)
     drop(tmp_path / "inbox", "a")
     running.wait_for("job.retired", state="retired")
     assert running.stop() == 0
@@ -102,12 +105,10 @@ def test_a_plugin_changes_what_the_transfer_is_asked_for(tmp_path: Path) -> None
 
 def test_a_picture_that_grows_keeps_its_transparency(tmp_path: Path) -> None:
     """The alpha channel grows with it."""
-    (tmp_path / "plugins").mkdir()
     code = (
         "@hookimpl\ndef nstd_process_result(image):\n    return image.repeat(2, 0).repeat(2, 1)\n"
     )
-    install(tmp_path / "plugins", "larger", code)
-    running = daemon(tmp_path, tmp_path / "plugins", ["larger"])
+    running = daemon_with(tmp_path, "larger", code)
     inbox = tmp_path / "inbox"
     inbox.mkdir(exist_ok=True)
     rgba = np.full((48, 64, 4), 200, np.uint8)
@@ -127,10 +128,8 @@ def test_a_picture_that_grows_keeps_its_transparency(tmp_path: Path) -> None:
 
 def test_a_plugin_that_kills_its_worker_is_an_attempt(tmp_path: Path) -> None:
     """No worker can live on with it: the job is tried again, and fails as poison in the end."""
-    (tmp_path / "plugins").mkdir()
     code = "import os\n@hookimpl\ndef nstd_process_result(image):\n    os.abort()\n"
-    install(tmp_path / "plugins", "deadly", code)
-    running = daemon(tmp_path, tmp_path / "plugins", ["deadly"])
+    running = daemon_with(tmp_path, "deadly", code)
     drop(tmp_path / "inbox", "a")
     running.wait_for("job.retired", state="failed")
     assert running.count("worker.died") == 3
