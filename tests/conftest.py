@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from nstd.engine.engine import Engine
 
-pytest_plugins = ["weights_fixtures"]  # pytest takes plugins from the topmost conftest only
+pytest_plugins = [
+    "scanning",
+    "weights_fixtures",
+]  # pytest takes plugins from the topmost conftest only
 
 
 def picture(width: int, height: int, seed: int = 0) -> np.ndarray:

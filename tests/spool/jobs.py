@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nstd.spool.desk import Desk
 
 PAIR = {"a.yaml", "a.jpg", "a.style.png"}
+REASONS = {"a.reason.txt", "a.reason.json"}
 FAILURE = Failure.of(ImageError("is damaged", file="a.jpg", remedy="save it again"))
 SHM = Path("/dev/shm")  # noqa: S108 - fresh folders below it
 # What a worker's answer says, as far as the spool reads it.
@@ -213,3 +214,8 @@ def full_entry() -> Entry:
         home=Path("/done") / ODD,
         settled=True,
     )
+
+
+def fates(desk: Desk, entry: Entry) -> list[Fate]:
+    """Read what became of a job's images."""
+    return [one.fate for one in again(desk, entry).inputs]
