@@ -82,6 +82,4 @@ def _records(config: Config, name: str, since: float) -> Iterator[tuple[Record |
 
 def _progress(config: Config, record: Record | None) -> Progress | None:
     now = nowfile.read(layout.now_file(config))
-    if now is None or record is None:
-        return None
-    return next((one for one in now.running if one.job_id == record.job_id), None)
+    return now.progress(record.job_id) if now and record else None

@@ -67,8 +67,7 @@ class Overview:
 
     def progress(self, record: Record) -> Progress | None:
         """How far a running job has come, if that is known."""
-        running = self.now.running if self.now else ()
-        return next((one for one in running if one.job_id == record.job_id), None)
+        return self.now.progress(record.job_id) if self.now else None
 
 
 def take(config: Config) -> Overview:
@@ -84,7 +83,6 @@ def take(config: Config) -> Overview:
 
 def _seen(queries: Queries, now: Now | None, *, runs: bool) -> Overview:
     moment = time.time()
-    states = (State.RUNNING,)
     return Overview(
         moment,
         runs,
@@ -92,7 +90,7 @@ def _seen(queries: Queries, now: Now | None, *, runs: bool) -> Overview:
         bool(queries.fact(layout.PAUSED)),
         queries.count(),
         history.oldest_waiting(queries),
-        list(history.records(queries, states=states)),
+        list(history.records(queries, states=[State.RUNNING])),
         history.of_ids(queries, history.next_ids(queries, _SHOWN)),
         history.last_done(queries, _SHOWN),
         history.last_failed(queries, _SHOWN),

@@ -91,6 +91,10 @@ class Now:
     incomplete: dict[str, str] = field(default_factory=dict)
     written_at: float = field(default=0.0, compare=False)
 
+    def progress(self, job_id: str) -> Progress | None:
+        """How far a running job has come, if that is known."""
+        return next((one for one in self.running if one.job_id == job_id), None)
+
 
 _ADAPTER = TypeAdapter(Now)
 
