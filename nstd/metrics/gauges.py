@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import subprocess
 import threading
 import time
@@ -13,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from nstd import devices
+from nstd.errors import NstdError
 from nstd.metrics.catalogue import BY_NAME, UNSETTLED
 from nstd.spool import layout
 from nstd.spool.tally import tally
@@ -108,7 +108,7 @@ def _ask(
         return None
     try:
         return ask()
-    except (OSError, sqlite3.Error, subprocess.SubprocessError):
+    except (OSError, NstdError, subprocess.SubprocessError):
         return None
     finally:
         turn.release()

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nstd.spool import layout
+from nstd.spool import history, layout, reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_PATIENCE = 2.0
+    from nstd.spool.queries import Queries
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +42,17 @@ def tally(path: Path) -> Tally:
         path: the ledger's file.
 
     Raises:
-        sqlite3.Error: it isn't there, or can't be read.
+        NstdError: as `reading.ask`.
     """
-    location = f"{path.absolute().as_uri()}?mode=ro"
-    with contextlib.closing(sqlite3.connect(location, timeout=_PATIENCE, uri=True)) as ledger:
-        ledger.execute("BEGIN")  # all answers from one moment
-        states = dict(
-            ledger.execute("SELECT state, count(*) FROM jobs WHERE NOT settled GROUP BY state")
-        )
-        paused = ledger.execute("SELECT value FROM facts WHERE key = ?", [layout.PAUSED])
-        is_paused = any(value for (value,) in paused)
-        # Ids are sorted by time. One that is tried again came into the queue more than once.
-        (oldest,) = ledger.execute(
-            "SELECT max(at) FROM transitions WHERE state = 'queued' AND job_id = "
-            "(SELECT min(job_id) FROM jobs WHERE NOT settled AND state IN ('queued', 'claimed'))"
-        ).fetchone()
-    return Tally(states, is_paused, oldest)
+    return reading.ask(path, _tally)
+
+
+def _tally(queries: Queries) -> Tally:
+    counted = queries.select(
+        "SELECT state, count(*) AS jobs FROM jobs WHERE NOT settled GROUP BY state"
+    )
+    return Tally(
+        {row["state"]: row["jobs"] for row in counted},
+        bool(queries.fact(layout.PAUSED)),
+        history.oldest_waiting(queries),
+    )
