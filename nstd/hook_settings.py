@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from abc import abstractmethod
@@ -175,7 +176,7 @@ class Hooks(_Section):
             ("plugins", self.plugins),
         )
 
-    @property
+    @functools.cached_property  # the main loop asks in each of its turns
     def all(self) -> dict[str, tuple[str, Hook]]:
         """Every hook by its key, with what logs call it: its place here, and its program or server.
 
