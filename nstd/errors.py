@@ -49,7 +49,8 @@ class NstdError(Exception):
         remedy = self.remedy
         if remedy.split(" ")[0].isalpha():  # a sentence; not a path or an option
             remedy = remedy[0].upper() + remedy[1:]
-        return f"{place}{self.what}." + (f" {remedy}." if remedy else "")
+        stop = "" if self.what.endswith("?") else "."
+        return f"{place}{self.what}{stop}" + (f" {remedy}." if remedy else "")
 
 
 class UsageError(NstdError):
