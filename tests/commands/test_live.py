@@ -152,6 +152,15 @@ def test_old_jobs_are_pruned(daemon: DaemonProcess) -> None:
     assert (daemon.root / "outbox" / "old.png").exists()
 
 
+@pytest.fixture
+def heeded_interrupts() -> Iterator[None]:
+    """Undo what a shell does to programs in its background: they, and theirs, ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded_interrupts")
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_watching_shows_it_again_until_it_is_interrupted(
     daemon: DaemonProcess, options: list[str]
