@@ -4,7 +4,8 @@
     python benchmarks/spool.py --metrics [--jobs 200 --rounds 4]
 
 The real daemon (`once`) with an engine that only copies pixels, on tiny pictures that lie in the
-inbox when it starts. Seconds a job are those between the first job's end and the last one's.
+inbox when it starts. Seconds a job are those from the first result to the last job's filing, in all
+and for each fifth of the jobs.
 With --metrics, the same number of jobs by turns without and with an endpoint that is asked each
 second, fifteen times as often as Prometheus does by default.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import socket
@@ -51,7 +53,7 @@ class Run:
     seconds: float
     first_result: float
     seconds_a_job: float
-    retired_after: float
+    by_fifths: list[float]
     peak_mebibytes: float
     processor_seconds: float
 
@@ -92,13 +94,15 @@ def empty(jobs: int, **settings: object) -> Run:
         events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
         peak = usage.ru_maxrss / 1024  # kibibytes on Linux
     done, retired = (_moments(events, name) for name in (telemetry.JOB_DONE, telemetry.JOB_RETIRED))
+    # Results come first and filing follows in bursts, so only filed jobs are whole ones.
+    ends = [done[0], *(retired[len(retired) * fifth // 5 - 1] for fifth in range(1, 6))]
     return Run(
         jobs,
         len(done),
         ended - started,
         done[0] - started,
-        (done[-1] - done[0]) / max(1, len(done) - 1),
-        retired[-1] - done[-1],
+        (retired[-1] - done[0]) / len(retired),
+        [5 * (end - begin) / len(retired) for begin, end in itertools.pairwise(ends)],
         peak,
         usage.ru_utime + usage.ru_stime,
     )
@@ -172,7 +176,7 @@ def main() -> None:
         return
     runs = [empty(jobs) for jobs in options.jobs]
     common.show_table(
-        ["jobs", "done", "s in all", "s to the first", "s a job", "s to the last retired", "MiB"],
+        ["jobs", "done", "s in all", "s to the first", "s a job", "by fifths", "MiB"],
         [
             (
                 run.jobs,
@@ -180,7 +184,7 @@ def main() -> None:
                 f"{run.seconds:.1f}",
                 f"{run.first_result:.1f}",
                 f"{run.seconds_a_job:.4f}",
-                f"{run.retired_after:.1f}",
+                " ".join(f"{seconds:.4f}" for seconds in run.by_fifths),
                 f"{run.peak_mebibytes:.0f}",
             )
             for run in runs
