@@ -125,10 +125,25 @@ def test_the_daemons_command_does_the_sidecars_job(studio: Path) -> None:
     }
 
 
-def test_every_yaml_block_is_a_sidecar() -> None:
+def test_the_hot_folder_takes_an_image_alone(studio: Path) -> None:
+    """With the `nstd.yaml` that the README shows, but for a quicker preset."""
+    hot = studio / "studio" / "inbox" / "hot"
+    hot.mkdir(parents=True)
+    shutil.copy(studio / "brushwork.jpg", hot / "starry.jpg")
+    shutil.copy(studio / "harbour.jpg", hot)
+    text = blocks("yaml")[1].replace("preset: quality", "preset: draft\nsize: 64")
+    (hot / "nstd.yaml").write_text(text)
+    done = shell("nstd once --root studio", studio)
+    assert done.returncode == 0, done.stderr
+    assert (studio / "studio" / "outbox" / "hot" / "harbour.json").exists()
+    assert {path.name for path in hot.iterdir()} == {"nstd.yaml", "starry.jpg"}
+
+
+def test_every_yaml_block_is_read() -> None:
     """What the README shows, the program accepts."""
-    for text in blocks("yaml"):
-        assert sidecar.parse(text.encode(), file="README").content == "harbour.jpg"
+    one, folder = (text.encode() for text in blocks("yaml"))
+    assert sidecar.parse(one, file="README").content == "harbour.jpg"
+    assert sidecar.parse_folder(folder, file="README").images == {"starry.jpg"}
 
 
 def test_the_python_block_runs(studio: Path, monkeypatch: pytest.MonkeyPatch) -> None:
