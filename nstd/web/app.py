@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 from importlib import resources
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
@@ -50,7 +51,7 @@ _PLACEHOLDER: Final = "gone.svg"
 # What is asked for again is looked at again: a picture may have been replaced, or be gone.
 _REVALIDATED: Final = {"Cache-Control": "private, no-cache"}
 _DECODERS: Final = 2  # pictures at a time: each may take the memory that limits.image_pixels allows
-_LONGEST_ID: Final = 64
+_JOB_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
 
 
 def assemble(config: Config, cache: Path, is_ending: Callable[[], bool]) -> ASGIApp:
@@ -112,7 +113,7 @@ class _Answers:
         """A job's picture, made small, or a placeholder where it is gone or can't be decoded."""
         job_id, role, size = (request.path_params[key] for key in ("job_id", "role", "size"))
         side = thumbnails.SIDES.get(size)
-        if side is None or not pictures.is_role(role) or len(job_id) > _LONGEST_ID:
+        if side is None or not pictures.is_role(role) or not _JOB_ID.fullmatch(job_id):
             raise HTTPException(404)
         known = request.headers.get("if-none-match", "")
         made = await anyio.to_thread.run_sync(

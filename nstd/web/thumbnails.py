@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SIDES: Final = {"small": 480, "large": 2048}
 _QUALITY: Final = 85
-_CACHE_BYTES: Final = 256 * 2**20
+CACHE_BYTES: Final = 256 * 2**20
 _FAILURES: Final = 1000
 _SUFFIX: Final = ".jpg"
 _TEMPORARY: Final = ".tmp"
@@ -52,7 +52,7 @@ class Thumbnails:
     """
 
     def __init__(
-        self, folder: Path, limits: ImageLimits, *, most_bytes: int = _CACHE_BYTES
+        self, folder: Path, limits: ImageLimits, *, most_bytes: int = CACHE_BYTES
     ) -> None:
         self._folder = folder
         self._limits = limits
