@@ -99,7 +99,7 @@ class _Answers:
         del request
         seen = await self._lookout.answer()
         html = self._pages.page(seen.view, seen.sections)
-        return HTMLResponse(html, 200 if seen.is_clear else 503)
+        return HTMLResponse(html, 200 if seen.view.is_known else 503)
 
     async def static(self, request: Request) -> Response:
         """One of our own few files; a name stands for one of these, not for a path."""

@@ -26,6 +26,7 @@ _PAUSE_SECONDS: Final = 0.75
 _SILENCE_SECONDS: Final = 15.0
 _RETRY: Final = b"retry: 2000\n\n"
 _STILL_HERE: Final = b": still here\n\n"
+_TROUBLE: Final = ("state",)
 _MEDIA_TYPE: Final = "text/event-stream"
 
 
@@ -76,8 +77,12 @@ class Live:
         spoke_at = time.monotonic()
         while not self._is_ending():
             sight = await self._sight()
+            # In trouble, what was seen last is worth more than nothing, beside the word of it.
+            names = sight.sections if sight.view.is_known else _TROUBLE
             changed = {
-                name: html for name, html in sight.sections.items() if told.get(name) != html
+                name: sight.sections[name]
+                for name in names
+                if told.get(name) != sight.sections[name]
             }
             if changed:
                 told |= changed

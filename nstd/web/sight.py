@@ -17,17 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A view and its HTML by section; `is_clear` unless nothing could be seen."""
+    """A view and its HTML by section."""
 
     view: View
     sections: dict[str, str]
-    is_clear: bool
 
 
 def take(config: Config, pages: Pages, discretion: Discretion) -> Sight:
     """Look and render; trouble is something to see too."""
     try:
-        found, is_clear = view.of(lookout.look(config), discretion), True
+        found = view.of(lookout.look(config), discretion)
     except NstdError as error:
-        found, is_clear = view.trouble(error, discretion), False
-    return Sight(found, pages.sections(found), is_clear)
+        found = view.trouble(error, discretion)
+    return Sight(found, pages.sections(found))

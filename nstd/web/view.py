@@ -135,12 +135,14 @@ class View:
 
     Attributes:
         title: the document's, which a browser's tab shows.
+        is_known: something could be seen; if not, only the title and the banners mean anything.
         news: the latest outcome; it changes only when there is another one.
         last_hour: what came to an outcome.
     """
 
     title: str
     banners: tuple[Banner, ...]
+    is_known: bool = True
     numbers: tuple[Fact, ...] = ()
     news: str = ""
     running: tuple[Running, ...] = ()
@@ -198,7 +200,8 @@ def of(seen: Seen, discretion: Discretion) -> View:
 def trouble(error: NstdError, discretion: Discretion) -> View:
     """The page when nothing can be seen; the error's file is left out, which is the server's."""
     what = discretion.text(error.what)
-    return View("nstd can't be seen", (Banner("bad", "Nothing can be seen", f"{what}."),))
+    banner = Banner("bad", "Nothing can be seen", f"{what}.")
+    return View("nstd can't be seen", (banner,), is_known=False)
 
 
 def _title(known: Overview) -> str:

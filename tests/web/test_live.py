@@ -113,6 +113,7 @@ def test_trouble_is_an_event_too(desk: Desk) -> None:
         event = await events.get()
         assert isinstance(event, dict)
         assert "Nothing can be seen" in event["sections"]["state"]
+        assert set(event["sections"]) == {"state"}  # what was seen last stays
         away.rename(state)
         event = await events.get()
         assert isinstance(event, dict)

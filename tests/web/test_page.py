@@ -213,6 +213,8 @@ def test_without_a_ledger_the_page_says_so(config: Config) -> None:
     answer = ask(config, "/")
     assert answer.status == 503
     assert "there is no ledger: no daemon has run" in answer.text
+    assert "No job" not in answer.text
+    assert answer.text.count("Not known now.") == 5
     assert str(config.root) not in answer.text
 
 
