@@ -20,7 +20,8 @@ def web(
     root: RootOption = None,
     config: ConfigOption = None,
     address: Annotated[
-        str | None, typer.Option(metavar="IP", help="Of this machine; default: the configuration's.")
+        str | None,
+        typer.Option(metavar="IP", help="Of this machine; default: the configuration's."),
     ] = None,
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Default: the configuration's.")
@@ -36,11 +37,12 @@ def web(
     try:
         from nstd.web import server
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in _EXTRA:
+        package = str(error.name).partition(".")[0]
+        if package not in _EXTRA:
             raise
         raise ExtraAbsentError(
-            f"the status page needs {error.name}, which isn't installed",
-            remedy="pip install 'nstd[web]'",
+            f"the status page needs {package}, which isn't installed",
+            remedy="say pip install 'nstd[web]'",
         ) from error
     telemetry.set_up(settings.log)
     server.serve(settings)

@@ -1,10 +1,10 @@
-"""The picture in a checkpoint, for who only wants to look: no TensorFlow, and nothing is trusted."""
+"""The picture in a checkpoint, for who only wants to look: no TensorFlow, and no trust."""
 
 from __future__ import annotations
 
 import zipfile
 import zlib
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 
@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     from nstd.domain import Float32Image
 
 IMAGE: Final = "state_0"  # where the first part of the state lies, which is the image
-_CHANNELS = 3
+_CHANNELS: Final = 3
+_BYTES: Final = 4  # of a float32
+_DAMAGE: Final = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def picture(file: BinaryIO, *, pixels: int) -> Float32Image:
@@ -29,32 +39,28 @@ def picture(file: BinaryIO, *, pixels: int) -> Float32Image:
     """
     try:
         with zipfile.ZipFile(file) as archive, archive.open(f"{IMAGE}.npy") as member:
-            shape = _shape(member)
-            if len(shape) != _CHANNELS + 1 or shape[0] != 1 or shape[-1] != _CHANNELS:
-                raise ValueError(f"an array of shape {shape} is no picture")
-            count = shape[1] * shape[2]
-            if not 0 < count <= pixels:
-                raise ValueError(f"has {count} pixels")
-            size = count * _CHANNELS
-            values = np.frombuffer(member.read(size * 4), "<f4", size)
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        KeyError,
-        RuntimeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+            height, width = _size(member, pixels)
+            count = height * width * _CHANNELS
+            values = np.frombuffer(member.read(count * _BYTES), "<f4", count)
+    except _DAMAGE as error:
         raise ImageError("there is no picture in this checkpoint") from error
-    return np.nan_to_num(values.reshape(shape[1:])).clip(0, 1)
+    image: Float32Image = np.nan_to_num(values.reshape(height, width, _CHANNELS)).clip(0, 1)
+    return image
 
 
-def _shape(member: zipfile.ZipExtFile) -> tuple[int, ...]:
-    """The shape that an array's header promises, of little-endian float32 in rows."""
-    if np.lib.format.read_magic(member) != (1, 0):
+def _size(member: IO[bytes], pixels: int) -> tuple[int, int]:
+    """Height and width that an array's header promises.
+
+    Raises:
+        ValueError: it isn't a picture's, or promises too much.
+    """
+    header: Any = np.lib.format
+    if header.read_magic(member) != (1, 0):
         raise ValueError("another format")
-    shape, is_in_columns, kind = np.lib.format.read_array_header_1_0(member)
+    shape, is_in_columns, kind = header.read_array_header_1_0(member)
     if is_in_columns or kind != np.dtype("<f4"):
         raise ValueError("other values")
-    return shape
+    frames, height, width, channels = shape
+    if (frames, channels) != (1, _CHANNELS) or not 0 < height * width <= pixels:
+        raise ValueError("another shape")
+    return height, width

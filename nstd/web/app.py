@@ -81,9 +81,7 @@ def assemble(config: Config, cache: Path, is_ending: Callable[[], bool]) -> ASGI
 class _Answers:
     """The answers to what may be asked."""
 
-    def __init__(
-        self, config: Config, cache: Path, pages: Pages, lookout: Lookout[Sight]
-    ) -> None:
+    def __init__(self, config: Config, cache: Path, pages: Pages, lookout: Lookout[Sight]) -> None:
         self._config = config
         self._pages = pages
         self._lookout = lookout

@@ -103,17 +103,23 @@ def snapshot(config: Config, job_id: str) -> Place | None:
     places = [Path(job_id) / _CHECKPOINT]
     # Only numbered folders are attempts'; whoever can write here is the daemon's own group.
     with contextlib.suppress(OSError):
-        attempts = [one for one in os.listdir(work / job_id) if one.isdecimal()]
-        for attempt in attempts:
-            folder = Path(job_id, attempt, _SNAPSHOTS)
-            with contextlib.suppress(OSError):
-                names = [one for one in os.listdir(work / folder) if one.endswith(".jpg")]
-                places += [folder / max(names)] if names else []
+        for attempt in (work / job_id).iterdir():
+            if attempt.name.isdecimal():
+                places += _latest(work, attempt / _SNAPSHOTS)
     known = [(beneath.identity(work, place), place) for place in places]
     newest = max(
         ((found.mtime_ns, str(place), found) for found, place in known if found), default=None
     )
     return Place(work, Path(newest[1]), newest[2]) if newest else None
+
+
+def _latest(work: Path, folder: Path) -> list[Path]:
+    """The snapshot with the highest number below the work folder, if there is one."""
+    try:
+        names = [one.name for one in folder.iterdir() if one.suffix == ".jpg"]
+    except OSError:
+        return []
+    return [(folder / max(names)).relative_to(work)] if names else []
 
 
 def _of_result(config: Config, entry: Entry) -> Iterator[Place]:

@@ -51,9 +51,7 @@ class Thumbnails:
         most_bytes: of all files in the cache; the ones that were not asked for longest go first.
     """
 
-    def __init__(
-        self, folder: Path, limits: ImageLimits, *, most_bytes: int = CACHE_BYTES
-    ) -> None:
+    def __init__(self, folder: Path, limits: ImageLimits, *, most_bytes: int = CACHE_BYTES) -> None:
         self._folder = folder
         self._limits = limits
         self._most_bytes = most_bytes

@@ -286,7 +286,8 @@ def _inputs(entry: Entry | None) -> tuple[tuple[Picture, ...], int]:
         shown.append((pictures.style_role(number), label, one))
     return (
         tuple(
-            Picture(role, label, names.shown(one.source.relative.name)) for role, label, one in shown
+            Picture(role, label, names.shown(one.source.relative.name))
+            for role, label, one in shown
         ),
         max(0, len(styles) - _STYLES),
     )

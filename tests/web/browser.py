@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -17,6 +16,7 @@ from ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 CHROMIUM = shutil.which("chromium")
 DRIVER = shutil.which("chromedriver")
@@ -36,7 +36,9 @@ _SWITCHES = [
 
 def why_not() -> str:
     """Say why there is no browser to test with; empty if there is."""
-    missing = [name for name, path in (("chromium", CHROMIUM), ("chromedriver", DRIVER)) if not path]
+    missing = [
+        name for name, path in (("chromium", CHROMIUM), ("chromedriver", DRIVER)) if not path
+    ]
     return f"{' and '.join(missing)} not installed" if missing else ""
 
 
@@ -122,7 +124,9 @@ def opened(folder: Path) -> Iterator[Browser]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         ) as driver,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False) as client,
+        httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False
+        ) as client,
     ):
         try:
             _wait_until_ready(client)

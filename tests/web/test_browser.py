@@ -164,8 +164,8 @@ def test_a_screen_reader_finds_names_for_everything(
         if not node.get("ignored") and "role" in node
     ]
     roles = {role for role, _ in told}
-    assert {"banner", "main", "heading", "status", "progressIndicator", "image", "link"} <= roles
-    named = {"image", "link", "progressIndicator", "region", "heading", "DisclosureTriangle"}
+    assert {"banner", "main", "heading", "status", "progressbar", "image", "link"} <= roles
+    named = {"image", "link", "progressbar", "region", "heading", "DisclosureTriangle"}
     assert [role for role, name in told if role in named and not name] == []
     regions = [name for role, name in told if role == "region"]
     assert regions == ["Running", "Next", "Gallery", "Failed", "Devices"]
@@ -180,20 +180,17 @@ def test_without_scripts_everything_is_there(
     window.protocol("Emulation.setScriptExecutionDisabled", value=True)
     try:
         window.open(page.url)
-        text = window.protocol("Page.captureSnapshot")["data"]
-        assert "Without JavaScript" in text
         tree = window.protocol("Accessibility.getFullAXTree")["nodes"]
         names = [node.get("name", {}).get("value", "") for node in tree]
+        assert any(name.startswith("Without JavaScript") for name in names), names
         assert "sea" in names
         assert "Result: sea.png" in names
     finally:
         window.protocol("Emulation.setScriptExecutionDisabled", value=False)
 
 
-@pytest.mark.parametrize("width", [320, 390, 768, 1280])
-@pytest.mark.parametrize("dark", [False, True])
 def test_nothing_is_wider_than_the_screen(
-    daemon: DaemonProcess, page: WebProcess, window: Browser, width: int, *, dark: bool
+    daemon: DaemonProcess, page: WebProcess, window: Browser
 ) -> None:
     """On phones and desks, whatever a name's length."""
     del page
@@ -201,5 +198,6 @@ def test_nothing_is_wider_than_the_screen(
     drop(daemon.root / "inbox", f"failed-{'y' * 100}", "sise: 3\n")
     window.wait_for("document.querySelector('#failures .why')")
     window.wait_for("document.querySelector('#gallery .card')")
-    window.look_like(width, 800, dark=dark)
-    assert window.run("return document.documentElement.scrollWidth;") <= width
+    for width in (320, 390, 768, 1280):
+        window.look_like(width, 800)
+        assert window.run("return document.documentElement.scrollWidth;") <= width

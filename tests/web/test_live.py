@@ -122,7 +122,7 @@ def test_trouble_is_an_event_too(desk: Desk) -> None:
     follow(desk, steps)
 
 
-def test_listeners_share_their_looks(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listeners_share_their_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten of them cost the ledger what one does."""
     monkeypatch.setattr(lookout, "PAUSE_SECONDS", 1000.0)
     looks = []

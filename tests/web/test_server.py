@@ -57,6 +57,7 @@ def test_nothing_is_written_but_the_cache(desk: Desk) -> None:
     cache = root / "cache"
     changed = {path for path in after if after[path] != before.get(path)}
     assert before.keys() <= after.keys()
+    changed.discard(root / "state" / "ledger.sqlite-shm")  # SQLite's marks of who reads
     assert {path for path in changed if not path.is_relative_to(cache)} <= {root}
 
 
@@ -95,9 +96,8 @@ def test_without_the_extra_the_remedy_is_named(desk: Desk) -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert done.returncode == 69
-    assert done.stderr == (
-        "nstd: the status page needs starlette, which isn't installed. pip install 'nstd[web]'.\n"
-    )
+    assert "needs starlette, which isn't installed. Say pip install 'nstd[web]'." in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_the_wire_leads_nowhere_either(desk: Desk) -> None:
