@@ -77,7 +77,7 @@ def test_the_way_to_the_first_painting_and_to_a_share(installed: Machine) -> Non
 
 
 def show(machine: Machine) -> None:
-    """Start the status page, whose own user reads what the group may, and writes its cache alone."""
+    """Start the status page: its own user reads what the group may, and writes its cache."""
     for command in commands("The status page"):
         machine.run(command, check=True, folder="/root", PIP_NO_INDEX="1")
     url = f"http://127.0.0.1:{config.Web().port}"
