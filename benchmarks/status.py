@@ -54,8 +54,14 @@ _COMMANDS = (
 def entries(jobs: int) -> Iterator[tuple[Entry, float]]:
     """Made-up jobs in the order of their admission, and when that was."""
     inbox, now = Path("/inbox"), time.time()
-    losses = [{"total": 1.0 / (1 + i), "content": 0.1, "style": 0.5} for i in range(12)]
-    facts = {"parameters": StyleParams().model_dump(mode="json"), "losses": losses}
+    terms = {"total": 0.6, "content": 0.1, "style": 0.5, "variation": 0.0}
+    facts = {
+        "parameters": StyleParams().model_dump(mode="json"),
+        "losses": dict.fromkeys(("initial", "best", "final"), terms),
+        "scales": [{"width": 128, "height": 96, "iterations": 60, "first": terms, "best": 0.5}] * 6,
+        "seconds": dict.fromkeys(("load", "draft", "targets", "optimise", "encode"), 1.5),
+        "iterations": 370,
+    }
     failure = Failure("image", Disposition.QUARANTINE, "a.jpg: is damaged. Save it again.")
     for number in range(jobs):
         came = now - (jobs - number) * _SECONDS_A_JOB
@@ -135,9 +141,11 @@ def first_byte(root: Path) -> list[float]:
     with subprocess.Popen(program, stderr=subprocess.PIPE) as server:  # noqa: S603 - ourselves
         assert server.stderr is not None  # noqa: S101 - it is a pipe
         server.stderr.readline()  # it answers
-        taken = [_ask(port) for _ in range(_PAGES)]
-        server.terminate()
-        server.communicate()
+        try:
+            taken = [_ask(port) for _ in range(_PAGES)]
+        finally:
+            server.terminate()
+            server.communicate()
     return sorted(taken)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from machine import PATIENCE, Machine, why_not
 from service import PAGE, commands, install
@@ -65,12 +67,37 @@ def test_the_way_to_the_first_painting_and_to_a_share(installed: Machine) -> Non
     assert (state / "outbox/harbour.png").exists()
     assert json.loads((state / "outbox/harbour.json").read_text())["output"]["width"] == 256
 
+    show(installed)
     share(installed)
     until((installed.root / "srv/paintings/outbox/a.json").exists, installed)
     assert installed.systemctl("is-enabled", "nstd").strip() == "enabled"
     unit = installed.systemctl("show --property=RequiresMountsFor,NRestarts nstd")
     assert "/srv/paintings" in unit
     assert "NRestarts=0" in unit
+
+
+def show(machine: Machine) -> None:
+    """Start the status page: its own user reads what the group may, and writes its cache."""
+    for command in commands("The status page"):
+        machine.run(command, check=True, folder="/root", PIP_NO_INDEX="1")
+    url = f"http://127.0.0.1:{config.Web().port}"
+    pages: list[str] = []
+
+    def is_shown() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            pages[:] = [httpx.get(f"{url}/", trust_env=False).text]
+        return bool(pages) and "<h3>harbour</h3>" in pages[0]
+
+    until(is_shown, machine)
+    assert "<strong>nstd is running</strong>" in pages[0]
+    (picture,) = re.findall(r'src="(jobs/[^"]*/result/small\.jpg)"', pages[0])
+    answer = httpx.get(f"{url}/{picture}", trust_env=False)
+    assert answer.headers["content-type"] == "image/jpeg"
+    cache = machine.root / "var/cache/private/nstd-web/thumbnails"
+    assert [path.suffix for path in cache.iterdir()] == [".jpg"]
+    user = machine.systemctl("show --value --property=UID nstd-web").strip()
+    assert int(user) > 60_000  # of those that systemd lends
+    machine.run("systemctl disable --now nstd-web", check=True)
 
 
 def share(machine: Machine) -> None:
