@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import zlib
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from asking import ask
 from conftest import save_picture
-from jobs import again, claimed, configure, drop, end, failed, published, rendered, scan
+from jobs import FAILURE, again, claimed, configure, drop, end, published, rendered, scan
 from PIL import Image
 
 from nstd.config import Limits
@@ -76,9 +77,11 @@ def test_pictures_are_found_wherever_the_job_is(desk: Desk) -> None:
 
 def test_a_failed_jobs_images_are_found_in_failed(desk: Desk) -> None:
     """They may be looked at there."""
-    entry = failed(desk)
+    entry = desk.ledger.advance(claimed(desk), state=State.FAILED, failure=FAILURE)
     end(desk, entry)
-    assert entry.inputs[0].identity is not None or is_gone(desk, entry, "content")
+    assert (desk.config.folder("failed") / "a.jpg").exists()
+    assert not is_gone(desk, entry, "content")
+    assert not is_gone(desk, entry, "style-1")
 
 
 def test_originals_that_stay_are_found_in_the_inbox(desk: Desk) -> None:
@@ -214,8 +217,6 @@ def test_links_are_not_followed(desk: Desk, tmp_path: Path, role: str, kind: str
             if kind == "file":
                 path.symlink_to(elsewhere)
             else:
-                import os  # noqa: PLC0415
-
                 os.mkfifo(path)
     assert is_gone(desk, entry, role)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 from typing import TYPE_CHECKING
 
 from conftest import save_picture
+from PIL import Image
 
 from nstd.images import ImageLimits
 from nstd.spool import beneath
@@ -80,10 +82,6 @@ def test_what_can_not_be_decoded_is_not_tried_again(tmp_path: Path) -> None:
 
 def test_transparency_is_shown_on_white(tmp_path: Path) -> None:
     """A JPEG has none."""
-    import io  # noqa: PLC0415
-
-    from PIL import Image  # noqa: PLC0415
-
     image = Image.new("RGBA", (32, 32), (0, 0, 0, 0))
     image.putpixel((0, 0), (0, 0, 0, 255))
     image.save(tmp_path / "a.png")
