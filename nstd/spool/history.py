@@ -194,8 +194,10 @@ def _first_since(queries: Queries, moment: float) -> int:
     They are written in the order of time, so a search by halves does without an index. Where the
     clock was put back, a few are missed or too many.
     """
+    # Each by itself is found at once; asked for together, SQLite would read the whole table.
     (ends,) = queries.select(
-        "SELECT coalesce(min(rowid), 0) AS low, coalesce(max(rowid), 0) AS high FROM transitions"
+        "SELECT coalesce((SELECT min(rowid) FROM transitions), 0) AS low, "
+        "coalesce((SELECT max(rowid) FROM transitions), 0) AS high"
     )
     low, high = ends["low"], ends["high"] + 1
     while low < high:
