@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# The tests start programs by the thousand; without bytecode each would compile nstd anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-systemd lint types tests soak bench install clean
 
 demo: $(VENV)/.installed

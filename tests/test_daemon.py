@@ -1,4 +1,7 @@
-"""The daemon from outside: a real process, real folders, the real network at small sizes."""
+"""The daemon from outside: a real process and real folders.
+
+With the real network at small sizes where that matters, else with an engine that copies.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from conftest import save_picture
-from daemon_process import DaemonProcess, drop
+from daemon_process import PATIENCE, DaemonProcess, drop
 from PIL import Image
 
 from nstd import sidecar
@@ -223,7 +226,7 @@ def test_a_second_daemon_is_refused(daemon: DaemonProcess) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_in_order(tmp_path: Path, number: int) -> None:
     """The running job goes back to the queue when the grace time is over; exit code 0."""
-    daemon = DaemonProcess(tmp_path, grace_seconds=0.5)
+    daemon = DaemonProcess(tmp_path, copying=True, grace_seconds=0.5)
     daemon.wait_for("daemon.started")
     drop(tmp_path / "inbox", "long", LONG)
     drop(tmp_path / "inbox", "next", LONG)
@@ -243,7 +246,7 @@ def test_a_signal_stops_in_order(tmp_path: Path, number: int) -> None:
 
 def test_a_job_within_the_grace_time_is_finished(tmp_path: Path) -> None:
     """A stop does not throw away what is nearly done."""
-    daemon = DaemonProcess(tmp_path, grace_seconds=50.0)
+    daemon = DaemonProcess(tmp_path, copying=True, grace_seconds=50.0)
     daemon.wait_for("daemon.started")
     drop(tmp_path / "inbox", "short", "preset: classic\nsize: 64\niterations: 20\n")
     daemon.wait_for("job.started")
@@ -255,7 +258,7 @@ def test_a_killed_worker_is_replaced_and_its_job_repeated(tmp_path: Path) -> Non
     """The death counts as an attempt; the next one succeeds."""
     daemon = DaemonProcess(tmp_path)
     daemon.wait_for("daemon.started")
-    drop(tmp_path / "inbox", "a", "preset: classic\nsize: 64\niterations: 150\n")
+    drop(tmp_path / "inbox", "a", "preset: classic\nsize: 64\niterations: 60\n")
     daemon.wait_for("job.progress")
     os.kill(daemon.worker(), signal.SIGKILL)
     assert daemon.wait_for("worker.died")["exit_code"] == -signal.SIGKILL
@@ -265,7 +268,7 @@ def test_a_killed_worker_is_replaced_and_its_job_repeated(tmp_path: Path) -> Non
 
 def test_a_job_that_keeps_killing_its_worker_is_quarantined(tmp_path: Path) -> None:
     """After `limits.attempts` deaths the queue moves on without it."""
-    daemon = DaemonProcess(tmp_path, attempts=2)
+    daemon = DaemonProcess(tmp_path, copying=True, attempts=2)
     daemon.wait_for("daemon.started")
     drop(tmp_path / "inbox", "poison", f"priority: 9\n{LONG}")
     for attempt in (1, 2):
@@ -283,7 +286,7 @@ def test_a_killed_daemon_leaves_no_worker_and_loses_nothing(tmp_path: Path) -> N
     """The orphan ends by itself; the next daemon puts the sidecar back and does the job."""
     daemon = DaemonProcess(tmp_path)
     daemon.wait_for("daemon.started")
-    drop(tmp_path / "inbox", "a", "preset: classic\nsize: 64\niterations: 150\n")
+    drop(tmp_path / "inbox", "a", "preset: classic\nsize: 64\niterations: 60\n")
     daemon.wait_for("job.progress")
     orphan = Path(f"/proc/{daemon.worker()}")
     daemon.stop(signal.SIGKILL)
@@ -312,7 +315,9 @@ def test_a_folder_that_may_not_be_changed_holds_nobody_else(tmp_path: Path) -> N
     unprivileged = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"]
     if os.geteuid() == 0 and subprocess.run([*unprivileged, "true"], check=False).returncode:
         pytest.skip("setpriv can't drop root's right to write everywhere")
-    daemon = DaemonProcess(tmp_path, wrapper=unprivileged if os.geteuid() == 0 else [])
+    daemon = DaemonProcess(
+        tmp_path, copying=True, wrapper=unprivileged if os.geteuid() == 0 else []
+    )
     daemon.wait_for("job.done", name="good")
     daemon.wait_for("scan.waiting")
     time.sleep(1.2)
@@ -325,7 +330,7 @@ def test_a_folder_that_may_not_be_changed_holds_nobody_else(tmp_path: Path) -> N
 
 def test_one_outbox_folder_that_refuses_holds_nobody_else(tmp_path: Path) -> None:
     """The blocked result waits, the others are published, and it follows when it can."""
-    daemon = DaemonProcess(tmp_path)
+    daemon = DaemonProcess(tmp_path, copying=True)
     daemon.wait_for("daemon.started")
     (tmp_path / "outbox" / "blocked").write_text("a file where a folder should be")
     drop(tmp_path / "inbox" / "blocked", "a", "priority: 9\n")
@@ -342,19 +347,19 @@ def test_once_does_not_wait_for_a_disk(tmp_path: Path) -> None:
     drop(tmp_path / "inbox" / "blocked", "a")
     (tmp_path / "outbox").mkdir()
     (tmp_path / "outbox" / "blocked").write_text("a file where a folder should be")
-    assert DaemonProcess(tmp_path, "once").ended() == 75
+    assert DaemonProcess(tmp_path, "once", copying=True).ended() == 75
     (tmp_path / "outbox" / "blocked").unlink()
-    assert DaemonProcess(tmp_path, "once").ended() == 0
+    assert DaemonProcess(tmp_path, "once", copying=True).ended() == 0
     assert names(tmp_path / "outbox" / "blocked") == {"a.png", "a.json"}
 
 
 def test_a_log_that_nobody_reads_stops_nothing(tmp_path: Path) -> None:
     """A full log disk costs the log, not the jobs."""
-    drop(tmp_path / "inbox", "a")
+    drop(tmp_path / "inbox", "a", "preset: draft\n")
     command = [sys.executable, "-m", "nstd", "once", "--root", str(tmp_path)]
     with Path("/dev/full").open("w") as full:
         environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-        done = subprocess.run(command, stderr=full, check=False, timeout=60, env=environment)
+        done = subprocess.run(command, stderr=full, check=False, timeout=PATIENCE, env=environment)
     assert done.returncode == 0
     assert "a.png" in names(tmp_path / "outbox")
 
@@ -416,14 +421,14 @@ def test_once_says_that_a_job_failed(tmp_path: Path) -> None:
     """Exit code 1, after the jobs that could be done."""
     drop(tmp_path / "inbox", "good")
     drop(tmp_path / "inbox", "bad", "sise: 3")
-    assert DaemonProcess(tmp_path, "once").ended() == 1
+    assert DaemonProcess(tmp_path, "once", copying=True).ended() == 1
     assert "good.png" in names(tmp_path / "outbox")
 
 
 def test_once_says_that_a_job_is_incomplete(tmp_path: Path) -> None:
     """Exit code 75: the sidecar is still in the inbox, waiting for its image."""
     drop(tmp_path / "inbox", "early", "style: late.jpg")
-    assert DaemonProcess(tmp_path, "once", incomplete_seconds=600).ended() == 75
+    assert DaemonProcess(tmp_path, "once", copying=True, incomplete_seconds=600).ended() == 75
     assert "early.yaml" in names(tmp_path / "inbox")
 
 

@@ -210,7 +210,7 @@ def test_a_bad_configuration_changes_nothing(
 
 def test_a_long_job_goes_on_after_a_restart(tmp_path: Path) -> None:
     """40. A daemon that is killed mid-job resumes; the result is an uninterrupted run's."""
-    text = "preset: classic\nsize: 64\niterations: 150\nprecision: float32\n"
+    text = "preset: classic\nsize: 64\niterations: 60\nprecision: float32\n"
     pictures = []
     for name in ("whole", "cut"):
         root = tmp_path / name
@@ -227,7 +227,7 @@ def test_a_long_job_goes_on_after_a_restart(tmp_path: Path) -> None:
         assert daemon.stop() == 0
         manifest = json.loads((root / "outbox" / "a.json").read_text())
         assert any("resumed" in note for note in manifest["notes"]) == (name == "cut")
-        assert manifest["iterations"] == 150
+        assert manifest["iterations"] == 60
         with Image.open(root / "outbox" / "a.png") as image:
             pictures.append(np.asarray(image).astype(int))
     assert np.abs(pictures[0] - pictures[1]).max() <= 1
