@@ -70,7 +70,10 @@ class Painted:
         """It on the sheet."""
         loss = self.result.loss
         told = f"loss {loss.total:.4g}" if loss else "no loss"
-        return Cell(self.result.image, self.variant.label, f"{told}, {self.seconds:.1f} s")
+        # Graphs are traced for the first picture of a kind only: not what the settings cost.
+        preparing = ", set-up included" if self.result.traces else ""
+        facts = f"{told}, {self.seconds:.1f} s{preparing}"
+        return Cell(self.result.image, self.variant.label, facts)
 
     def plain(self) -> dict[str, Any]:
         """Facts as JSON knows values."""
@@ -80,6 +83,7 @@ class Painted:
             "loss": asdict(result.loss) if result.loss else None,
             "seconds": round(self.seconds, 2),
             "iterations": len(result.trace),
+            "traces": result.traces,
             "kept": result.kept,
             "notes": list(result.notes),
         }
@@ -258,8 +262,8 @@ def _reduced(rgb: Float32Image, side: int) -> Float32Image:
 
 
 def _written(settings: Mapping[str, Any]) -> str:
-    """`key=value key=value`."""
-    return " ".join(
+    """`key=value, key=value`."""
+    return ", ".join(
         f"{key}={value if isinstance(value, str) else json.dumps(value)}"
         for key, value in settings.items()
     )

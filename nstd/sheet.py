@@ -18,7 +18,7 @@ Font: TypeAlias = "ImageFont.FreeTypeFont | ImageFont.ImageFont"
 _PAPER, _INK, _FAINT = "white", "black", "#555555"
 _NARROWEST = 180  # of a column, so that words fit under the smallest pictures
 _LETTERING = 17  # a column's width in font sizes
-_LINE, _GAP = 1.3, 0.6  # height of a line, space around everything; in font sizes
+_LINE, _LEAD, _GAP = 1.3, 0.2, 0.6  # height of a line, space above it and around; in font sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def _cell(cell: Cell, width: int, font: Font, line: int) -> Image.Image:
     parts = [Image.fromarray(pixels), _text(cell.title, _INK, width, font, line)]
     if cell.facts:
         parts.append(_text(cell.facts, _FAINT, width, font, line))
-    return _stack(parts, gap=0)
+    return _stack(parts, gap=round(_LEAD / _LINE * line))
 
 
 def _stack(parts: Sequence[Image.Image], gap: int, margin: int = 0) -> Image.Image:

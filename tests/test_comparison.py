@@ -58,7 +58,7 @@ def test_every_combination_is_painted_once() -> None:
         (strength, preset) for strength in (1, 2) for preset in ("draft", "fast", "classic")
     ]
     assert {one.params.size for one in wanted} == {64}
-    assert wanted[1].label == "strength=1 preset=fast"
+    assert wanted[1].label == "strength=1, preset=fast"
 
 
 def test_a_sheet_is_bounded() -> None:
