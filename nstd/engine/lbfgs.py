@@ -113,8 +113,9 @@ def advance(
     """
     finite = bool(tf.math.is_finite(loss)) and bool(tf.reduce_all(tf.math.is_finite(gradient)))
     if not bool(tf.math.is_finite(search.loss)):
-        accepted = search._replace(loss=loss, gradient=gradient)
-        return _aimed(accepted, first_step) if finite else search._replace(done=tf.constant(True))  # noqa: FBT003 - a tensor
+        if not finite:
+            return search._replace(done=tf.constant(value=True))
+        return _aimed(search._replace(loss=loss, gradient=gradient), first_step)
     if not finite or not _falls_enough(search, loss):
         return _refused(search, loss, first_step)
     trial = search.trial
