@@ -32,6 +32,7 @@ app = typer.Typer(
 # In the order in which the help lists them.
 for _command in (
     painting.stylize,
+    painting.compare,
     serving.run,
     serving.once,
     serving.check,

@@ -20,6 +20,7 @@ from nstd.recipes import (
     Init,
     Keep,
     Layers,
+    Optimizer,
     Pooling,
     PreserveColor,
     Preset,
@@ -119,8 +120,8 @@ class StyleParams(BaseModel):
         default=None,
         ge=1,
         le=100_000,
-        description="Adam iterations at the final scale; coarser scales follow in proportion. "
-        "Default: the preset's.",
+        description="Iterations at the final scale, each an evaluation of loss and gradient; "
+        "coarser scales follow in proportion. Default: the preset's.",
     )
     min_scale: int | None = Field(
         default=None,
@@ -129,11 +130,17 @@ class StyleParams(BaseModel):
         description="Long side of the coarsest scale in pixels; scales grow by the root of two. "
         "Default: the preset's.",
     )
+    optimizer: Optimizer = Field(
+        default="adam",
+        description="What moves the pixels. `lbfgs` (the paper's) learns its steps' lengths from "
+        "the gradients; a step takes one iteration or, where a first try is refused, several.",
+    )
     learning_rate: float | None = Field(
         default=None,
         gt=0,
         le=1,
-        description="Adam's step in units of the [0, 1] pixel range. Default: the preset's.",
+        description="Adam's step in units of the [0, 1] pixel range; of L-BFGS, the first step. "
+        "Default: the preset's.",
     )
     init: Start = Field(
         default=None,
@@ -280,6 +287,7 @@ class StyleParams(BaseModel):
             tv_weight=base.tv_weight * self.tv_weight,
             pooling=self.pooling or base.pooling,
             min_scale=self.min_scale or base.min_scale,
+            optimizer=self.optimizer,
             learning_rate=self.learning_rate or base.learning_rate,
             average_decay=_given(self.average_decay, base.average_decay),
             keep=self.keep or base.keep,

@@ -44,11 +44,17 @@ class IterationBar:
         """Tell what is going on while no iteration is."""
         self._bar.update(self._task, description=what)
 
-    def show(self, *, iteration: int, planned: int, loss: float, seconds: float) -> None:
+    def tell(self, what: str) -> None:
+        """Leave a line above the bar."""
+        self._bar.console.print(what, markup=False, highlight=False)
+
+    def show(
+        self, *, iteration: int, planned: int, loss: float, seconds: float, what: str = "painting"
+    ) -> None:
         """Move to an iterate; `iteration` counts from 0, `seconds` is what it took."""
         self._bar.update(
             self._task,
-            description="painting",
+            description=what,
             total=planned,
             completed=iteration + 1,
             facts=f"{iteration + 1}/{planned}  loss {loss:.4g}  {seconds:.3f} s/iteration",

@@ -16,6 +16,7 @@ StyleLossName = Literal["gram", "gram_scaled", "w2"]
 Padding = Literal["zeros", "replicate"]
 Pooling = Literal["max", "average"]
 Keep = Literal["best", "average", "last", "lower"]
+Optimizer = Literal["adam", "lbfgs"]
 PreserveColor = Literal["none", "luminance", "match"]
 Init = Literal["adain", "content", "random", "style_stats", "image"]
 Layers = tuple[tuple[str, float], ...]
@@ -50,7 +51,8 @@ class Recipe:
             further scale. Empty: the start is the result.
         min_scale: long side of the coarsest scale in pixels; scales grow by the root of two.
             None: one scale.
-        learning_rate: Adam's, in units of the [0, 1] pixel range.
+        learning_rate: Adam's, in units of the [0, 1] pixel range; of L-BFGS, how far a pixel may
+            move in the first step, which has no history to tell how long it should be.
         final_rate: the share of the learning rate left at the end of a cosine decay.
         betas: Adam's decay of the first and second moment.
         average_decay: of the exponential average of iterates.
@@ -60,6 +62,7 @@ class Recipe:
         style_scale: the style's long side relative to the content's.
         preserve_color: `luminance` paints brightness only; `match` first gives the style the
             content's colours (Gatys et al. 2016, "Preserving color in neural style transfer").
+        optimizer: `lbfgs` is the paper's.
     """
 
     init: Init
@@ -82,6 +85,7 @@ class Recipe:
     alpha: float = 1.0
     style_scale: float = 1.0
     preserve_color: PreserveColor = "none"
+    optimizer: Optimizer = "adam"
 
     def stages(self, long_side: int) -> tuple[Stage, ...]:
         """The scales that lead to a long side in pixels, coarse to fine, the last one exact."""

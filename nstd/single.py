@@ -18,6 +18,8 @@ from nstd.spool.files import fsync, writing
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from nstd.params import OutputFormat
+
 
 def stylize(
     content: Path | None,
@@ -43,15 +45,7 @@ def stylize(
         UsageError: the output's suffix is of no format that nstd writes.
         NstdError: see `Rendering`.
     """
-    form = encoding.FORMATS.get(output.suffix.lower())
-    if form is None:
-        raise UsageError(
-            f"{output}: no picture format has this suffix",
-            remedy=f"use one of {', '.join(encoding.FORMATS)}",
-        )
-    if output.is_dir():
-        raise UsageError(f"{output}: is a folder", remedy="name a file in it")
-    params = StyleParams.parse({**values, "format": form})
+    params = StyleParams.parse({**values, "format": format_of(output)})
     with (
         writing(output),
         tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as work,
@@ -97,6 +91,23 @@ def stylize(
         "styles": [str(style) for style in styles],
         **rendered.facts,
     }
+
+
+def format_of(output: Path) -> OutputFormat:
+    """The format that an output's suffix stands for.
+
+    Raises:
+        UsageError: none that nstd writes, or the output is a folder.
+    """
+    form = encoding.FORMATS.get(output.suffix.lower())
+    if form is None:
+        raise UsageError(
+            f"{output}: no picture format has this suffix",
+            remedy=f"use one of {', '.join(encoding.FORMATS)}",
+        )
+    if output.is_dir():
+        raise UsageError(f"{output}: is a folder", remedy="name a file in it")
+    return form
 
 
 def _place_snapshots(snapshots: Sequence[Path], folder: Path) -> None:

@@ -58,8 +58,8 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("command", [line for line in commands() if " stylize " in line])
-def test_stylize_commands_run(command: str, studio: Path) -> None:
+@pytest.mark.parametrize("command", [line for line in commands() if " -o " in line])
+def test_commands_for_one_picture_run(command: str, studio: Path) -> None:
     """Each writes the picture that it names."""
     done = shell(command, studio)
     assert done.returncode == 0, done.stderr

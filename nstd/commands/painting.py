@@ -1,10 +1,10 @@
-"""Without a daemon of one's own: `stylize`, `demo`, `bench`."""
+"""Without a daemon of one's own: `stylize`, `compare`, `demo`, `bench`."""
 
 from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -38,11 +38,41 @@ def stylize(
 
     signal.signal(signal.SIGTERM, _interrupt)
 
-    values = settings(assignments or [])
-    values |= {} if preset is None else {"preset": preset}
-    values |= {} if size is None else settings([f"size={size}"])
+    values = _values(assignments, preset, size)
     picture = None if str(content) == "none" else content
     facts = single.stylize(picture, styles, output, values, deterministic=deterministic)
+    if as_json:
+        print_json(facts)
+    else:
+        typer.echo(output)
+
+
+def compare(
+    *,
+    content: Annotated[Path, typer.Argument(help="Content image.")],
+    style: Annotated[Path, typer.Argument(help="Style image.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="Sheet: .png .jpg .webp .tiff.")
+    ],
+    grid: Annotated[
+        list[str],
+        typer.Option(
+            metavar="KEY=VALUE,...", help="A parameter to vary; once for a list, twice for a table."
+        ),
+    ],
+    preset: Annotated[str | None, typer.Option(help="draft, fast, quality or classic.")] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Long side of each picture in pixels; default: 256.")
+    ] = None,
+    assignments: SetOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+) -> None:
+    """Paint one pair with several parameters, on one labelled sheet to choose from."""
+    from nstd import comparison
+
+    signal.signal(signal.SIGTERM, _interrupt)
+
+    facts = comparison.compare(content, style, output, _values(assignments, preset, size), grid)
     if as_json:
         print_json(facts)
     else:
@@ -77,6 +107,13 @@ def bench(
     Console(stderr=as_json).print(measuring.tables(report))
     if as_json:
         print_json(report.plain())
+
+
+def _values(assignments: list[str] | None, preset: str | None, size: str | None) -> dict[str, Any]:
+    """The parameters that the options name."""
+    values = settings(assignments or [])
+    values |= {} if preset is None else {"preset": preset}
+    return values | ({} if size is None else settings([f"size={size}"]))
 
 
 def _interrupt(*_: object) -> Never:

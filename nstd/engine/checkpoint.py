@@ -1,7 +1,7 @@
 """A transfer's state on disk, so that a long one survives its process.
 
-A resumed transfer goes on exactly where the file was written: image, moments, average, best
-iterate, scale, iteration and trace are all there.
+A resumed transfer goes on exactly where the file was written: image, the optimizer's memory,
+average, best iterate, scale, iteration and trace are all there.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 import tensorflow as tf
 
 from nstd.domain import Losses
-from nstd.engine.descent import State
 
 if TYPE_CHECKING:
     from nstd.domain import Checkpoint, StyleRequest
+    from nstd.engine.descent import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +79,23 @@ def save(checkpoint: Checkpoint, saved: Saved, mark: str) -> None:
     temporary.replace(checkpoint.path)
 
 
-def load(checkpoint: Checkpoint, mark: str) -> Saved | None:
-    """The checkpoint of the request with this fingerprint; None if there is none to go on from."""
+def load(checkpoint: Checkpoint, mark: str, like: State) -> Saved | None:
+    """The checkpoint of the request with this fingerprint; None if there is none to go on from.
+
+    Args:
+        checkpoint: where it is.
+        mark: the fingerprint.
+        like: any state of the request's optimizer.
+    """
     try:
         with checkpoint.path.open("rb") as data, np.load(data, allow_pickle=False) as file:
             if str(file["mark"]) != mark:
                 return None
-            flat = [tf.constant(file[f"state_{index}"]) for index in range(_parts())]
+            parts = len(tf.nest.flatten(like))
+            flat = [tf.constant(file[f"state_{index}"]) for index in range(parts)]
             rows = file["trace"].tolist()
             stage, scale_start = file["place"].tolist()
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None  # absent or damaged: starting afresh loses time, never a picture
-    state = tf.nest.pack_sequence_as(State.spec(), flat)
+    state = tf.nest.pack_sequence_as(like, flat)
     return Saved(stage, scale_start, state, tuple(Losses(*row) for row in rows))
-
-
-def _parts() -> int:
-    return len(tf.nest.flatten(State.spec()))

@@ -2,23 +2,30 @@
 
 Image, moments, best iterate and targets come in and go out as tensors, so the graph holds no
 state and is traced once for the life of the process. Several iterations run in one call.
+
+An iteration is one evaluation of loss and gradient, in both optimizers. L-BFGS, whose steps take
+one evaluation or several, decides between them in Python: it costs little beside the network.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, NamedTuple
 
 import tensorflow as tf
 
 from nstd.engine.graph import graph
+from nstd.engine.lbfgs import Search, advance
 from nstd.engine.objective import IMAGE, Objective, Targets, Weights
 from nstd.engine.optimizers import Moments, adam, cosine_decay
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nstd.engine.objective import Structure
     from nstd.engine.style import Tensors
     from nstd.engine.vgg import FeatureExtractor
-    from nstd.recipes import Recipe
+    from nstd.recipes import Optimizer, Recipe
 
 _SCALAR = tf.TensorSpec([], tf.float32)
 _COUNT = tf.TensorSpec([], tf.int32)
@@ -30,7 +37,8 @@ class State(NamedTuple):
 
     Attributes:
         image: the next iterate, [1, H, W, 3] in [0, 1].
-        moments: Adam's, shaped like the image.
+        memory: the optimizer's: Adam's moments, shaped like the image, or the search of L-BFGS,
+            whose trial is the next iterate.
         iteration: of the whole optimisation, for Adam's bias and the learning rate.
         average: exponential average of this scale's iterates, not yet divided by its weight.
         average_weight: 1 - decay^n after n iterates.
@@ -40,7 +48,7 @@ class State(NamedTuple):
     """
 
     image: tf.Tensor
-    moments: Moments
+    memory: Moments | Search
     iteration: tf.Tensor
     average: tf.Tensor
     average_weight: tf.Tensor
@@ -49,30 +57,55 @@ class State(NamedTuple):
     best_iteration: tf.Tensor
 
     @classmethod
-    def start(cls, image: tf.Tensor) -> State:
+    def start(cls, image: tf.Tensor, optimizer: Optimizer = "adam") -> State:
         """Before the first iteration, from an image [1, H, W, 3]."""
         zeros = tf.zeros_like(image)
-        return cls._of_scale(image, Moments(zeros, zeros), tf.constant(0))
+        memory = Search.start(image) if optimizer == "lbfgs" else Moments(zeros, zeros)
+        return cls._of_scale(image, memory, tf.constant(0))
+
+    @property
+    def latest(self) -> tf.Tensor:
+        """The picture so far: the next iterate, or the point that L-BFGS searches from."""
+        return self.memory.point if isinstance(self.memory, Search) else self.image
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the optimizer has nothing left to try at this scale."""
+        return isinstance(self.memory, Search) and bool(self.memory.done)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a user should know of how the optimizer fared."""
+        if not isinstance(self.memory, Search):
+            return ()
+        failures = int(self.memory.failures)
+        searches = f"{failures} line search{'es' if failures > 1 else ''} of L-BFGS"
+        failed = f"{searches} failed, and a gradient step was taken instead" if failures else ""
+        ended = "L-BFGS ended early: no step lowers the loss" if self.is_done else ""
+        return tuple(remark for remark in (failed, ended) if remark)
 
     def at_size(self, height: int, width: int) -> State:
         """The state for the next scale: image and moments resized, average and best afresh.
 
-        The first moment is a direction and is resized like the image; the second is a size and
-        must stay positive.
+        Adam's first moment is a direction and is resized like the image; the second is a size and
+        must stay positive. The history of L-BFGS is of another function now, and is dropped.
         """
         size = (height, width)
-        image = tf.clip_by_value(tf.image.resize(self.image, size, "bicubic"), 0.0, 1.0)
+        image = tf.clip_by_value(tf.image.resize(self.latest, size, "bicubic"), 0.0, 1.0)
+        if isinstance(self.memory, Search):
+            search = Search.start(image, self.memory.failures)
+            return self._of_scale(image, search, self.iteration)
         moments = Moments(
-            tf.image.resize(self.moments.mean, size, "bicubic"),
-            tf.nn.relu(tf.image.resize(self.moments.square, size, "bilinear")),
+            tf.image.resize(self.memory.mean, size, "bicubic"),
+            tf.nn.relu(tf.image.resize(self.memory.square, size, "bilinear")),
         )
         return self._of_scale(image, moments, self.iteration)
 
     @classmethod
-    def _of_scale(cls, image: tf.Tensor, moments: Moments, iteration: tf.Tensor) -> State:
+    def _of_scale(cls, image: tf.Tensor, memory: Moments | Search, iteration: tf.Tensor) -> State:
         return cls(
             image,
-            moments,
+            memory,
             iteration,
             tf.zeros_like(image),
             tf.constant(0.0),
@@ -83,12 +116,12 @@ class State(NamedTuple):
 
     @classmethod
     def spec(cls) -> State:
-        """Shapes for a graph that serves every size."""
+        """Shapes for Adam's graph, which serves every size."""
         return cls(IMAGE, Moments(IMAGE, IMAGE), _COUNT, IMAGE, _SCALAR, IMAGE, _SCALAR, _COUNT)
 
 
 class Schedule(NamedTuple):
-    """Adam's settings for one optimisation."""
+    """The optimizer's settings for one optimisation; L-BFGS has rate and average only."""
 
     planned: tf.Tensor
     learning_rate: tf.Tensor
@@ -132,7 +165,10 @@ class Descent:
         self.content_targets = graph(self._content_targets, [IMAGE])
         self.style_statistics = graph(self._style_statistics, [IMAGE])
         self.loss = graph(self._loss, [IMAGE, targets, weights])
-        self.run = graph(self._run, [State.spec(), targets, weights, Schedule.spec(), _COUNT])
+        self.evaluate = graph(self._evaluate, [IMAGE, targets, weights])
+        self._run_adam = graph(
+            self._adam, [State.spec(), targets, weights, Schedule.spec(), _COUNT]
+        )
 
     def _content_targets(self, image: tf.Tensor) -> list[tf.Tensor]:
         self.traces += 1  # runs while tracing only
@@ -151,7 +187,15 @@ class Descent:
         self.traces += 1
         return _with_total(self._objective.terms(image, targets, weights))
 
-    def _run(
+    def _evaluate(
+        self, image: tf.Tensor, targets: Targets, weights: Weights
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """[total, content, style, variation] of an image, and the total's gradient."""
+        self.traces += 1
+        terms, gradient = self._objective.value_and_gradient(image, targets, weights)
+        return _with_total(terms), gradient
+
+    def run(
         self,
         state: State,
         targets: Targets,
@@ -159,12 +203,32 @@ class Descent:
         schedule: Schedule,
         count: tf.Tensor,
     ) -> tuple[State, tf.Tensor, tf.Tensor]:
-        """Up to `count` iterations; stops after the first whose loss or gradient isn't finite.
+        """Up to `count` iterations of the state's optimizer.
+
+        Adam stops after the first whose loss or gradient isn't finite, L-BFGS where it has nothing
+        left to try.
 
         Returns:
             The new state; [total, content, style, variation] of each iterate, [iterations, 4];
-            whether everything was finite.
+            whether the optimisation can go on from something finite.
         """
+        if isinstance(state.memory, Search):
+            evaluate = functools.partial(self.evaluate, targets=targets, weights=weights)
+            return run_lbfgs(evaluate, state, schedule, int(count))
+        found: tuple[State, tf.Tensor, tf.Tensor] = self._run_adam(
+            state, targets, weights, schedule, count
+        )
+        return found
+
+    def _adam(
+        self,
+        state: State,
+        targets: Targets,
+        weights: Weights,
+        schedule: Schedule,
+        count: tf.Tensor,
+    ) -> tuple[State, tf.Tensor, tf.Tensor]:
+        """`run` by Adam, in a graph."""
         self.traces += 1
 
         def going(done: tf.Tensor, finite: tf.Tensor, *_: object) -> tf.Tensor:
@@ -175,11 +239,9 @@ class Descent:
         ) -> tuple[tf.Tensor, tf.Tensor, State, tf.TensorArray]:
             terms, gradient = self._objective.value_and_gradient(state.image, targets, weights)
             row = _with_total(terms)
-            state = _advance(_remember(state, row[0], schedule), gradient, schedule)
-            finite = tf.reduce_all(tf.math.is_finite(terms)) & tf.reduce_all(
-                tf.math.is_finite(gradient)
-            )
-            return done + 1, finite, state, trace.write(done, row)
+            state = _remember(state, row[0], schedule, state.image)
+            state = _advance(state, gradient, schedule)
+            return done + 1, _are_finite(terms, gradient), state, trace.write(done, row)
 
         trace = tf.TensorArray(tf.float32, size=0, dynamic_size=True, element_shape=[4])
         _, finite, state, trace = tf.while_loop(
@@ -190,17 +252,52 @@ class Descent:
         return state, trace.stack(), finite
 
 
+def run_lbfgs(
+    evaluate: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
+    state: State,
+    schedule: Schedule,
+    count: int,
+) -> tuple[State, tf.Tensor, tf.Tensor]:
+    """`Descent.run` by L-BFGS, whoever evaluates.
+
+    What was accepted is averaged; what was evaluated may be the best.
+
+    Args:
+        evaluate: [total, ...] and the total's gradient of an image [1, H, W, 3].
+        state: whose memory is a search that isn't done.
+        schedule: of the optimisation.
+        count: evaluations at most, 1 or more.
+    """
+    search, finite = state.memory, tf.constant(value=True)
+    assert isinstance(search, Search)  # noqa: S101 - the caller has looked
+    rows: list[tf.Tensor] = []
+    while len(rows) < count and not search.done:
+        row, gradient = evaluate(state.image)
+        rows.append(row)
+        search = advance(search, row[0], gradient, first_step=schedule.learning_rate)
+        state = _remember(state, row[0], schedule, search.point)._replace(
+            image=search.trial, memory=search, iteration=state.iteration + 1
+        )
+        if search.done:
+            finite = _are_finite(row, gradient)
+    return state, tf.stack(rows), finite
+
+
 def _with_total(terms: tf.Tensor) -> tf.Tensor:
     """Their sum before the terms."""
     return tf.concat([tf.reduce_sum(terms)[None], terms], 0)
 
 
-def _remember(state: State, loss: tf.Tensor, schedule: Schedule) -> State:
-    """Keep the iterate if its loss is the lowest so far (NaN is not), and average it in."""
+def _are_finite(*tensors: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_all([tf.reduce_all(tf.math.is_finite(tensor)) for tensor in tensors])
+
+
+def _remember(state: State, loss: tf.Tensor, schedule: Schedule, picture: tf.Tensor) -> State:
+    """Keep the iterate if its loss is the lowest so far (NaN is not), and average a picture in."""
     better = loss < state.best_loss
     decay = schedule.average_decay
     return state._replace(
-        average=decay * state.average + (1 - decay) * state.image,
+        average=decay * state.average + (1 - decay) * picture,
         average_weight=decay * state.average_weight + (1 - decay),
         best_image=tf.where(better, state.image, state.best_image),
         best_loss=tf.where(better, loss, state.best_loss),
@@ -210,6 +307,7 @@ def _remember(state: State, loss: tf.Tensor, schedule: Schedule) -> State:
 
 def _advance(state: State, gradient: tf.Tensor, schedule: Schedule) -> State:
     """One update of the pixels, clipped to [0, 1] so that every iterate is a picture."""
+    assert isinstance(state.memory, Moments)  # noqa: S101 - the caller has looked
     # A mean over positions makes the gradient fall as 1 / pixels; undone here, so that one
     # learning rate, one epsilon and moments resized between scales serve every size.
     positions = tf.cast(tf.size(state.image) // 3, tf.float32)
@@ -218,13 +316,13 @@ def _advance(state: State, gradient: tf.Tensor, schedule: Schedule) -> State:
     )
     update, moments = adam(
         gradient * positions,
-        state.moments,
+        state.memory,
         iteration=state.iteration,
         rate=rate,
         betas=schedule.betas,
     )
     return state._replace(
         image=tf.clip_by_value(state.image + update, 0.0, 1.0),
-        moments=moments,
+        memory=moments,
         iteration=state.iteration + 1,
     )

@@ -19,6 +19,7 @@ _CHANNELS = (64, 128, 256, 512, 512)
 # AVX-512, bfloat16 at 256 to 2048 on one that multiplies it.
 _BASE_BYTES = {2: 0.9e9, 4: 1.0e9}
 _LIVE_COPIES = {2: 2.5, 4: 3.2}
+_PIXEL_BYTES = 12  # three channels in float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ def estimate(
     *,
     seconds: Callable[[Work], float],
     value_bytes: int,
+    held_images: int = 0,
 ) -> Estimate:
     """What a transfer takes.
 
@@ -104,13 +106,15 @@ def estimate(
         stages: (height, width, iterations) of each scale.
         seconds: that the device takes for work.
         value_bytes: of an activation: 2 in bfloat16, 4 in float32.
+        held_images: that the optimizer keeps in float32 beside the usual few.
     """
-    total, largest = 0.0, 0.0
+    total, largest, kept = 0.0, 0.0, 0.0
     for height, width, iterations in stages:
         total += seconds(Work.of(structure, height, width) * iterations)
         held = activation_bytes(structure.layers, height, width, value_bytes)
         largest = max(largest, held)
-    return Estimate(total, _BASE_BYTES[value_bytes] + _LIVE_COPIES[value_bytes] * largest)
+        kept = max(kept, float(held_images * height * width * _PIXEL_BYTES))
+    return Estimate(total, _BASE_BYTES[value_bytes] + _LIVE_COPIES[value_bytes] * largest + kept)
 
 
 def _walk(layers: Iterable[str], height: int, width: int) -> Iterable[tuple[str, int, int]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from nstd.engine import adain, palette
+from nstd.engine import adain, lbfgs, palette
 from nstd.engine.checkpoint import fingerprint
 from nstd.engine.estimate import Estimate, Work, estimate
 from nstd.engine.objective import Structure, Targets
@@ -181,6 +181,7 @@ class Plan:
             self.sizes or [(*self._request.shape, 1)],
             seconds=self._network.pace.seconds,
             value_bytes=self._network.dtype.size,
+            held_images=lbfgs.HELD_IMAGES if self.recipe.optimizer == "lbfgs" else 0,
         )
 
     def _refuse_large(self) -> None:

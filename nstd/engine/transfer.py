@@ -83,11 +83,16 @@ class Transfer:
         return self._plan.estimate
 
     @property
+    def planned(self) -> int:
+        """Iterations at all scales, if nothing stops them early."""
+        return self._plan.iterations
+
+    @property
     def image(self) -> Float32Image:
         """The picture as it stands, float32 [h, w, 3] in [0, 1], at the present scale's size."""
         if self._image is not None:
             return np.asarray(self._image[0])
-        return self._plan.content if self._state is None else np.asarray(self._state.image[0])
+        return self._plan.content if self._state is None else np.asarray(self._state.latest[0])
 
     def result(self) -> StyleResult:
         """The stylised image; runs whatever iterations are left.
@@ -138,7 +143,7 @@ class Transfer:
         for index in range(first, len(self._plan.stages)):
             size = self._plan.size(index)
             if self._state is None:
-                self._state = State.start(self._plan.start(size))
+                self._state = State.start(self._plan.start(size), self._plan.recipe.optimizer)
             elif tuple(self._state.image.shape[1:3]) != size:
                 self._state = self._state.at_size(*size)
                 self._scale_start, self._best = len(self._trace), None
@@ -214,11 +219,16 @@ class Transfer:
 
     def _has_settled(self) -> bool:
         """Whether this scale's loss has stopped falling, by the request's tolerance."""
+        assert self._state is not None  # noqa: S101 - a scale is under way
+        if self._state.is_done:
+            return True
         tolerance = self._request.params.tolerance
         if not tolerance or len(self._trace) - self._scale_start <= _TOLERANCE_WINDOW:
             return False
         before = self._trace[-1 - _TOLERANCE_WINDOW].total
-        return before - self._trace[-1].total < tolerance * before
+        # Not the last alone, which may be a trial step that was refused.
+        since = (losses.total for losses in self._trace[-_TOLERANCE_WINDOW:])
+        return before - min(filter(math.isfinite, since), default=before) < tolerance * before
 
     def _accept_or_fail(self) -> None:
         """Apply the request's policy to a descent that stopped being finite."""
@@ -239,7 +249,7 @@ class Transfer:
         self._kept, image = "best", state.best_image
         self._loss = self._trace[self._best[0]]
         if keep == "last":
-            self._kept, image = "last", state.image
+            self._kept, image = "last", state.latest
         elif keep in {"average", "lower"}:
             average = state.average / state.average_weight
             losses = Losses(*descent.loss(average, targets, weights).numpy().tolist())
@@ -251,10 +261,12 @@ class Transfer:
             enlarged = tf.image.resize(image, self._request.shape, "bicubic")
             image = tf.clip_by_value(enlarged, 0.0, 1.0)
         self._image = image
+        self._notes += state.remarks
 
     def _resume(self) -> int:
         """Take up a checkpoint if there is one; returns the scale to begin with."""
-        saved = checkpoint.load(self._saving, self._mark) if self._saving else None
+        like = State.start(tf.zeros([1, 1, 1, 3]), self._plan.recipe.optimizer)
+        saved = checkpoint.load(self._saving, self._mark, like) if self._saving else None
         if saved is None:
             return 0
         self._state, self._scale_start = saved.state, saved.scale_start
