@@ -1,0 +1,246 @@
+"""Descent on images larger than memory: exact gradients, tile by tile.
+
+The objective depends on an image only through sums over positions (`objective.Sums`), so its
+gradient splits. A first pass over the tiles adds up the sums; the loss and its derivative to each
+of them are then known. A second pass back-propagates, tile by tile, the sum of derivative times
+sum: a linear functional, whose gradients add up to the whole image's. Known programs change the
+loss instead, by taking it of each tile.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from nstd.engine.descent import SCALAR, Schedule, State, update, with_total
+from nstd.engine.graph import add_up, graph
+from nstd.engine.objective import IMAGE, Sums, Targets, Weights
+
+if TYPE_CHECKING:
+    from nstd.domain import Float32Image
+    from nstd.engine.descent import Descent
+    from nstd.engine.losses import DifferenceSums
+    from nstd.engine.objective import Objective
+    from nstd.engine.style import Tensors
+    from nstd.engine.tiles import Grid, Tile
+
+OWNED = tf.TensorSpec([4], tf.int32)
+_STRIP_PIXELS = 2**19
+
+
+class TileGraphs:
+    """What is computed of a tile: graphs for one structure, whatever the sizes and tiles.
+
+    Args:
+        objective: of that structure.
+
+    Attributes:
+        traces: how many graphs TensorFlow has traced for it so far.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        self.traces = 0
+        self._objective = objective
+        targets = objective.target_specs()
+        layers = tf.TensorSpec([None], tf.float32)
+        exact, rough = objective.sums_spec(tf.float64), objective.sums_spec(tf.float32)
+        self.measure = graph(self._measure, [IMAGE, OWNED])
+        self.compare = graph(self._compare, [IMAGE, targets.content, OWNED])
+        self.weigh = graph(self._weigh, [exact, targets.style, Weights(layers, layers, SCALAR)])
+        self.push = graph(self._push, [IMAGE, targets.content, OWNED, rough])
+        self.update = graph(self._update, [State.spec(), SCALAR, IMAGE, SCALAR, Schedule.spec()])
+
+    def _measure(self, tile: tf.Tensor, owned: tf.Tensor) -> Sums:
+        """A tile's sums, without differences from the content."""
+        self.traces += 1  # runs while tracing only
+        return self._objective.sums(tile, None, owned)
+
+    def _compare(self, tile: tf.Tensor, content: list[tf.Tensor], owned: tf.Tensor) -> Sums:
+        """A tile's sums."""
+        self.traces += 1
+        return self._objective.sums(tile, content, owned)
+
+    def _weigh(self, sums: Sums, style: list[Tensors], weights: Weights) -> tuple[tf.Tensor, Sums]:
+        """The weighted terms of the whole image's sums, and d(their sum)/d(each sum)."""
+        self.traces += 1
+        flat = tf.nest.flatten(sums)
+        with tf.GradientTape() as tape:
+            tape.watch(flat)
+            terms = self._objective.terms_of(sums, style, weights)
+            total = tf.reduce_sum(terms)
+        slopes = tape.gradient(total, flat, unconnected_gradients="zero")
+        return terms, tf.nest.pack_sequence_as(
+            sums, [tf.cast(slope, tf.float32) for slope in slopes]
+        )
+
+    def _push(
+        self, tile: tf.Tensor, content: list[tf.Tensor], owned: tf.Tensor, slopes: Sums
+    ) -> tuple[list[DifferenceSums], tf.Tensor]:
+        """A tile's differences from the content, and d(slopes . sums)/d(tile), slopes frozen."""
+        self.traces += 1
+        with tf.GradientTape() as tape:
+            tape.watch(tile)
+            sums = self._objective.sums(tile, content, owned)
+            parts = zip(tf.nest.flatten(slopes), tf.nest.flatten(sums), strict=True)
+            functional = tf.add_n([tf.reduce_sum(slope * part) for slope, part in parts])
+        return sums.content, tape.gradient(functional, tile)
+
+    def _update(
+        self,
+        state: State,
+        loss: tf.Tensor,
+        gradient: tf.Tensor,
+        positions: tf.Tensor,
+        schedule: Schedule,
+    ) -> State:
+        """See `descent.update`; of some rows of the image."""
+        self.traces += 1
+        return update(state, loss, gradient, positions, schedule)
+
+
+class TiledDescent:
+    """As `Descent`, with the same results but for rounding, in the memory that a tile takes.
+
+    Beside that there are seven float32 images: the content, the five of the state, the gradient.
+    They stay in the host's memory as NumPy arrays, whatever the device.
+
+    With bfloat16 convolutions, activations are the untiled ones but for the order of additions;
+    gradients differ near the seams, where what an untiled convolution adds up and then rounds is
+    rounded in each tile and then added.
+
+    Args:
+        descent: the untiled one of the same structure.
+        graphs: of its objective.
+        grid: how images are divided; its halo must reach as far as the deepest layer sees.
+    """
+
+    def __init__(self, descent: Descent, graphs: TileGraphs, grid: Grid) -> None:
+        self.style_targets = descent.style_targets
+        self._objective = descent.objective
+        self._activations = descent.content_targets
+        self._graphs = graphs
+        self._grid = grid
+
+    @staticmethod
+    def hold(image: Any) -> Float32Image:  # noqa: ANN401 - a tensor or an array
+        """An image [1, H, W, 3] as the state has it: an array of its own, to be written to."""
+        return np.array(image, np.float32)
+
+    def content_targets(self, image: Any) -> list[Any]:  # noqa: ANN401 - a tensor or an array
+        """The content itself: its activations would take more than all else, so each is forgotten
+        with its tile and computed again.
+        """  # noqa: D205 - the sentence doesn't fit one line
+        return [image]
+
+    def style_statistics(self, image: Float32Image) -> list[Tensors]:
+        """See `Objective.style_statistics`."""
+        sums = add_up(
+            self._graphs.measure(tile.cut(image), tile.owned_within) for tile in self._tiles(image)
+        )
+        return [
+            tuple(tf.cast(part, tf.float32) for part in self._objective.statistics_of(layer))
+            for layer in sums.style
+        ]
+
+    def loss(self, image: Float32Image, targets: Targets, weights: Weights) -> tf.Tensor:
+        """[total, content, style, variation] of an image."""
+        sums = self._first_pass(image, targets, is_linear=False)
+        terms, _ = self._graphs.weigh(sums, targets.style, weights)
+        return with_total(terms)
+
+    def run(
+        self,
+        state: State,
+        targets: Targets,
+        weights: Weights,
+        schedule: Schedule,
+        count: tf.Tensor,
+    ) -> tuple[State, tf.Tensor, tf.Tensor]:
+        """See `Descent.run`; writes into the images of `state`, which must be as `hold` has them.
+
+        Returns:
+            The new state, whose images are those of the old one; the others as there.
+        """
+        rows: list[tf.Tensor] = []
+        finite = True
+        while finite and len(rows) < int(count):
+            terms, gradient = self.value_and_gradient(state.image, targets, weights)
+            rows.append(with_total(terms))
+            # Not a number in one place is none in the sum.
+            finite = math.isfinite(rows[-1][0]) and math.isfinite(gradient.sum())
+            state = self._advance(state, rows[-1][0], gradient, schedule)
+        return state, tf.stack(rows), tf.constant(finite)
+
+    def value_and_gradient(
+        self, image: Float32Image, targets: Targets, weights: Weights
+    ) -> tuple[tf.Tensor, Float32Image]:
+        """See `Objective.value_and_gradient`; `targets.content` holds the content itself."""
+        # The mean of squares has the same derivative to its sum whatever the sum, so the first
+        # pass needn't know it.
+        is_linear = self._objective.structure.content_loss == "mean_squared"
+        sums = self._first_pass(image, targets, is_linear=is_linear)
+        terms, slopes = self._graphs.weigh(sums, targets.style, weights)
+        gradient = np.zeros_like(image)
+
+        def push(tile: Tile) -> list[DifferenceSums]:
+            content = self._activations(tile.cut(targets.content[0]))
+            found: list[DifferenceSums]
+            found, part = self._graphs.push(tile.cut(image), content, tile.owned_within, slopes)
+            tile.add(gradient, part.numpy())
+            return found
+
+        differences = add_up(push(tile) for tile in self._tiles(image))
+        content = self._objective.content_term(differences, weights)
+        return tf.stack([content, terms[1], terms[2]]), gradient
+
+    def _first_pass(self, image: Float32Image, targets: Targets, *, is_linear: bool) -> Sums:
+        """The sums of the whole image, in float64.
+
+        Args:
+            image: [1, H, W, 3].
+            targets: hold the content itself.
+            is_linear: leave the differences from the content out.
+        """
+
+        def measure(tile: Tile) -> Any:  # noqa: ANN401 - what the graphs return
+            seen, owned = tile.cut(image), tile.owned_within
+            if is_linear:
+                return self._graphs.measure(seen, owned)
+            content = self._activations(tile.cut(targets.content[0]))
+            return self._graphs.compare(seen, content, owned)
+
+        sums: Sums = add_up(measure(tile) for tile in self._tiles(image))
+        return sums
+
+    def _advance(
+        self, state: State, loss: tf.Tensor, gradient: Float32Image, schedule: Schedule
+    ) -> State:
+        """One update, a strip at a time, so that no second image of any kind is needed."""
+        height, width = gradient.shape[1:3]
+        rows = max(1, _STRIP_PIXELS // width)
+        flat = tf.nest.flatten(state)
+        for start in range(0, height, rows):
+            strip = slice(start, start + rows)
+            part = [whole[:, strip] if whole.ndim else whole for whole in flat]
+            updated = tf.nest.flatten(
+                self._graphs.update(
+                    tf.nest.pack_sequence_as(state, part),
+                    loss,
+                    gradient[:, strip],
+                    tf.constant(height * width, tf.float32),
+                    schedule,
+                )
+            )
+            for whole, values in zip(flat, updated, strict=True):
+                if whole.ndim:
+                    whole[:, strip] = values
+        # The scalars are the same for every strip.
+        after = [whole if whole.ndim else value for whole, value in zip(flat, updated, strict=True)]
+        advanced: State = tf.nest.pack_sequence_as(state, after)
+        return advanced
+
+    def _tiles(self, image: Float32Image) -> tuple[Tile, ...]:
+        return self._grid.tiles(*image.shape[1:3])
