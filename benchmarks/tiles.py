@@ -2,10 +2,10 @@
 
     python benchmarks/tiles.py [--sizes 4096x4096:3 8192x6144:1] [--max-memory 4] [--side 256]
 
-Each transfer (preset `quality` at one scale, from the content, best iterate kept) has a process of
-its own, whose peak resident memory the kernel tells. The first table has the large pictures, tiles
-as `max_memory` allows. The second has tiles of one side at growing sizes: what the peak grows by, in
-float32 images of the picture's size. The third has one size by tiles and as a whole.
+Each transfer (preset `quality` at one scale, from the content, best iterate kept) has a process
+of its own, whose peak resident memory the kernel tells. The first table has the large pictures,
+tiles as `max_memory` allows. The second has tiles of one side at growing sizes: what the peak grows
+by, in float32 images of the picture's size. The third has one size by tiles and as a whole.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def transfer(size: tuple[int, int], iterations: int, limit: float) -> dict[str, 
         size,
         "quality",
         iterations=iterations,
-        min_scale=min(4096, max(size)),
+        min_scale=max(size),  # no other scale
         max_memory=limit,
         keep="best",
         snapshots=1,  # a call for each iteration, so that each is timed
@@ -94,7 +94,9 @@ def limit_for(size: tuple[int, int], side: int) -> float:
     layers, value_bytes = plan.structure.layers, api.engine().device.convolutions.size
     grid = Grid(side, halo(radius(layers)))
     limit = memory_bytes(layers, *size, value_bytes, grid)
-    assert Budget(layers, value_bytes, limit).grid(*size) == grid, "the picture is too small"
+    chosen = Budget(layers, value_bytes, limit).grid(*size)
+    if chosen is None or chosen.tiles(*size) != grid.tiles(*size):
+        raise SystemExit(f"--side {side}: not for {size[1]}x{size[0]}, where it is {chosen}")
     return limit / _GIBIBYTE
 
 

@@ -21,8 +21,10 @@ _CHANNELS = (64, 128, 256, 512, 512)
 # AVX-512, bfloat16 at 256 to 2048 on one that multiplies it.
 _BASE_BYTES = {2: 0.9e9, 4: 1.0e9}
 _LIVE_COPIES = {2: 2.5, 4: 3.2}
-# By tiles, the whole image is there in float32 this often: content, style, the state's five, the
+# By tiles: multiples of what the layers hold of one tile, fitted likewise to float32 at 384 to 768
+# pixels; and how often the whole image is there in float32: content, style, the state's five, the
 # gradient, and one more for a moment.
+_TILE_COPIES = 2.5
 _WHOLE_IMAGES = 9
 _PIXEL_BYTES = 3 * 4
 # What two passes compute, in iterations of the same pixels without tiles. Such an iteration goes
@@ -116,12 +118,13 @@ def memory_bytes(
         size: 2 or 4.
         grid: of the tiles, if it is computed by such.
     """
-    images = 0
-    if grid is not None:
-        images = _WHOLE_IMAGES * _PIXEL_BYTES * height * width
-        height, width = (min(side, grid.longest) for side in (height, width))
-    held = _LIVE_COPIES[size] * activation_bytes(layers, height, width, size)
-    return _BASE_BYTES[size] + held + images
+    if grid is None:
+        held = _LIVE_COPIES[size] * activation_bytes(layers, height, width, size)
+    else:
+        seen = grid.longest(height), grid.longest(width)
+        held = _TILE_COPIES * activation_bytes(layers, *seen, size)
+        held += _WHOLE_IMAGES * _PIXEL_BYTES * height * width
+    return _BASE_BYTES[size] + held
 
 
 def estimate(

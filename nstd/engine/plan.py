@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from nstd.recipes import Init, Recipe
 
 _GIBIBYTE = 2**30
+# Of the machine's memory; the rest is for other programs, and for estimates that are too low.
+_SHARE_OF_HOST = 0.75
 
 
 class Plan:
@@ -226,10 +228,11 @@ class Plan:
             return wanted * _GIBIBYTE
         if self._memory is None:
             return self._engine.device.memory
+        most = _SHARE_OF_HOST * self._memory.total
         # Tiles round otherwise than whole images, so where bytes are to be the same each time, it
         # mustn't depend on what else is running.
-        free = self._engine.device.deterministic or self._memory.available > self._memory.total / 2
-        return self._memory.total / 2 if free else self._memory.available
+        is_fixed = self._engine.device.deterministic
+        return most if is_fixed else min(most, self._memory.available)
 
     def _refuse_large(self) -> None:
         """Even by tiles the whole image is there several times over."""

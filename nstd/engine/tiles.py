@@ -115,11 +115,6 @@ class Grid:
     side: int
     halo: int
 
-    @property
-    def longest(self) -> int:
-        """The side of what a tile sees, at most."""
-        return self.side + ALIGNMENT - 1 + 2 * self.halo
-
     def tiles(self, height: int, width: int) -> tuple[Tile, ...]:
         """The tiles of an image, row by row."""
         return tuple(
@@ -129,6 +124,11 @@ class Grid:
             for rows in self._spans(height)
             for columns in self._spans(width)
         )
+
+    def longest(self, length: int) -> int:
+        """What a tile sees at most along an axis on which the image has this length."""
+        seen = [self._wider(span, length) for span in self._spans(length)]
+        return max(end - start for start, end in seen)
 
     def _spans(self, length: int) -> list[tuple[int, int]]:
         """[start, end) along one axis, of about equal lengths; the last has the odd remainder."""
