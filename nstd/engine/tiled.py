@@ -127,7 +127,7 @@ class TiledDescent:
     @staticmethod
     def hold(image: Any) -> Float32Image:  # noqa: ANN401 - a tensor or an array
         """An image [1, H, W, 3] as the state has it: an array of its own, to be written to."""
-        return np.array(image, np.float32)
+        return np.array(image, np.float32, order="C")
 
     def content_targets(self, image: Any) -> list[Any]:  # noqa: ANN401 - a tensor or an array
         """The content itself: its activations would take more than all else, so each is forgotten

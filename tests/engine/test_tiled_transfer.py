@@ -57,7 +57,7 @@ def request(*, tiled: bool, **params: Any) -> StyleRequest:
     ids=["quality", "fast", "classic"],
 )
 def test_a_tiled_transfer_is_the_whole_images(engine: Engine, params: dict[str, Any]) -> None:
-    """Losses and picture agree; Adam takes what rounding leaves of a gradient by its sign."""
+    """Losses agree, and pictures to a quarter of an 8-bit step: Adam enlarges small gradients."""
     whole, tiled = (
         engine.transfer(request(tiled=tiled, **params)).result() for tiled in (False, True)
     )
@@ -69,7 +69,7 @@ def test_a_tiled_transfer_is_the_whole_images(engine: Engine, params: dict[str, 
     )
     assert (tiled.kept, tiled.best_iteration) == (whole.kept, whole.best_iteration)
     assert tiled.estimate["memory"] < whole.estimate["memory"]
-    assert np.abs(tiled.image - whole.image).mean() < 1e-4
+    assert np.abs(tiled.image - whole.image).mean() < 1e-3
 
 
 def test_a_tiled_draft_is_the_whole_images(engine: Engine) -> None:
@@ -120,7 +120,7 @@ def test_a_device_that_runs_out_of_memory_goes_on_by_tiles(engine: Engine) -> No
     result = tight.transfer(wanted).result()
     assert result.notes == ("150x131 by tiles, after the device's memory ran out",)
     assert len(result.trace) == len(whole.trace)
-    assert np.abs(result.image - whole.image).mean() < 1e-4
+    assert np.abs(result.image - whole.image).mean() < 1e-3
 
 
 def test_a_device_without_memory_for_tiles_is_said_so(engine: Engine) -> None:
