@@ -1,4 +1,4 @@
-"""How long `nstd status` takes with a long history, from the shell's point of view.
+"""How long `nstd status` takes with a long history, and the status page, from outside.
 
     python benchmarks/status.py [--jobs 100000]
 
@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import http.client
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -28,11 +30,14 @@ from nstd.entry import Entry, Fate, Input, Source, State, Target
 from nstd.errors import Disposition
 from nstd.params import StyleParams
 from nstd.spool import layout, rows, schema
+from nstd.web.lookout import PAUSE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _TARGET_SECONDS = 0.5
+_FIRST_BYTE_SECONDS = 0.05
+_PAGES = 20
 _REPEATS = 5
 _WAITING = 1000
 _FAILED_OF = 50  # one job in so many
@@ -122,6 +127,35 @@ def seconds(command: list[str]) -> float:
     return min(taken)
 
 
+def first_byte(root: Path) -> list[float]:
+    """Seconds from a question to the page's first byte, each after the last look is too old."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    program = [sys.executable, "-m", "nstd", "web", "--root", str(root), "--port", str(port)]
+    with subprocess.Popen(program, stderr=subprocess.PIPE) as server:  # noqa: S603 - ourselves
+        assert server.stderr is not None  # noqa: S101 - it is a pipe
+        server.stderr.readline()  # it answers
+        taken = [_ask(port) for _ in range(_PAGES)]
+        server.terminate()
+        server.communicate()
+    return sorted(taken)
+
+
+def _ask(port: int) -> float:
+    time.sleep(2 * PAUSE_SECONDS)
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    began = time.monotonic()
+    connection.request("GET", "/")
+    answer = connection.getresponse()
+    answer.read(1)
+    taken = time.monotonic() - began
+    page = answer.read()
+    connection.close()
+    if answer.status != http.client.OK or b'id="gallery"' not in page:
+        raise SystemExit(f"no page: {answer.status}")
+    return taken
+
+
 def main() -> None:
     """Fill, measure, print and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -143,6 +177,10 @@ def main() -> None:
             )
             for command in _COMMANDS
         ]
+        pages = first_byte(Path(folder))
+        for what, value in (("median", pages[len(pages) // 2]), ("longest", pages[-1])):
+            finding = f"the page's first byte, {what} of {len(pages)}: s"
+            findings.append(common.Finding(finding, value, "<=", _FIRST_BYTE_SECONDS, note))
         bare = seconds(["--version"])
         findings.append(common.Finding("nstd --version: s", bare, "<=", _TARGET_SECONDS))
     common.show_findings(findings)

@@ -10,7 +10,16 @@ from typing import Annotated
 import typer
 
 import nstd
-from nstd.commands import asking, describing, painting, serving, submitting, watching, weights
+from nstd.commands import (
+    asking,
+    describing,
+    painting,
+    serving,
+    showing,
+    submitting,
+    watching,
+    weights,
+)
 from nstd.errors import NstdError
 
 app = typer.Typer(
@@ -29,6 +38,7 @@ for _command in (
     submitting.submit,
     watching.status,
     watching.history,
+    showing.web,
     asking.cancel,
     asking.retry,
     asking.pause,

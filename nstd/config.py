@@ -47,6 +47,13 @@ def _as_address(value: str) -> str:
         raise ValueError("must be an IP address, such as 127.0.0.1 or 0.0.0.0") from error
 
 
+def _as_host(value: str) -> str:
+    """A name that a browser may ask for; a port after it says nothing about who is meant."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", value):
+        raise ValueError("must be a host's name without a port, such as paintings.example.org")
+    return value
+
+
 Mode = Annotated[str | None, AfterValidator(_as_mode)]
 
 
@@ -96,6 +103,14 @@ class Metrics(_Section):
     address: Annotated[str, AfterValidator(_as_address)] = "127.0.0.1"
 
 
+class Web(_Section):
+    """Where browsers ask for the status page."""
+
+    address: Annotated[str, AfterValidator(_as_address)] = "127.0.0.1"
+    port: int = Field(default=8420, ge=1, le=65535)
+    hosts: list[Annotated[str, AfterValidator(_as_host)]] = []
+
+
 class Log(_Section):
     """How the daemon speaks."""
 
@@ -135,6 +150,7 @@ class Config(_Section):
     defaults: dict[str, Any] = {}
     limits: Limits = Limits()
     metrics: Metrics = Metrics()
+    web: Web = Web()
     plugins: list[str] = []
     hooks: Hooks = Hooks()
     log: Log = Log()
@@ -211,7 +227,7 @@ def parse(data: bytes, *, file: str) -> Config:
         config = Config.model_validate(values)
     except ValidationError as error:
         hooks = (Hooks, Command, Webhook, PluginHook)
-        sections = (Config, Limits, Log, Metrics, Watching, Retention, *hooks)
+        sections = (Config, Limits, Log, Metrics, Web, Watching, Retention, *hooks)
         known = [name for section in sections for name in section.model_fields]
         found += problems(error, known)
     found += _default_problems(values.get("defaults"))

@@ -398,6 +398,8 @@ class Daemon:
         self._pins = pins
         self._watch.stop()
         self._watch = Watch(self._desk.inbox, config.watch.mode, self._waker)
+        self._requests_watch.stop()
+        self._requests_watch = self._watch_requests()
         self._intake = Intake(self._desk, self._service.feed)
         if not workers_stay:
             self._dispatcher.shut_down()

@@ -53,14 +53,15 @@ class Source:
     Attributes:
         root: the inbox, or a folder of the style library.
         relative: the image's place below it.
-        from_library: of the style library: shared by all jobs, never filed away.
+        stays: of the style library, or its folder's own (`nstd.yaml`): shared by all jobs, never
+            filed away.
         weight: a style's share in the blend.
     """
 
     role: Role
     root: Path
     relative: Path
-    from_library: bool = False
+    stays: bool = False
     weight: float = 1.0
 
     @property

@@ -85,6 +85,14 @@ class CannotListenError(NstdError):
     exit_code = 69
 
 
+class ExtraAbsentError(NstdError):
+    """What a command needs is an extra that isn't installed."""
+
+    code = "extra_absent"
+    disposition = Disposition.FATAL
+    exit_code = 69
+
+
 class LedgerNewerError(NstdError):
     """A later version of nstd has written the ledger."""
 

@@ -147,14 +147,18 @@ def read_header(
 
 
 def load(
-    path: Path, *, limits: ImageLimits, name: str | None = None, max_side: int | None = None
+    source: Path | BinaryIO,
+    *,
+    limits: ImageLimits,
+    name: str | None = None,
+    max_side: int | None = None,
 ) -> Picture:
     """Decode a picture to upright sRGB; of an animation or document, the first frame.
 
     Pillow keeps 8 bits of 16-bit colour; 16-bit grey keeps them all.
 
     Args:
-        path: the file.
+        source: the file, or one that is open for reading and will be closed.
         limits: what is too large.
         name: what to call it in an error; its own name by default.
         max_side: reduce it so that its long side is at most this many pixels.
@@ -165,7 +169,7 @@ def load(
         ImageError: it isn't a picture of an accepted format, or it is damaged, or its samples
             have no agreed meaning, or it is transparent all over.
     """
-    file, name = _open_regular(path, name)
+    file, name = _open_regular(source, name)
     with file, _identified(file, limits, name) as image:
         stored_size = image.size
         size = _reduced_size(stored_size, max_side)

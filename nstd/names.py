@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 IMAGE_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 SIDECAR_SUFFIXES: Final = (".yaml", ".yml")
 CANCEL_SUFFIX: Final = ".cancel"
+FOLDER_DEFAULTS: Final = "nstd.yaml"  # makes its folder a hot one
 
 _IGNORED_PREFIXES = (".", "~")
 _IGNORED_SUFFIXES = ("~", ".tmp", ".part", ".partial", ".crdownload", ".filepart", ".swp")
@@ -37,7 +38,7 @@ def is_ignored(name: str, patterns: Sequence[str] = ()) -> bool:
 
 def is_sidecar(name: str) -> bool:
     """Whether a name is a sidecar's."""
-    return name.lower().endswith(SIDECAR_SUFFIXES)
+    return name.lower().endswith(SIDECAR_SUFFIXES) and name != FOLDER_DEFAULTS
 
 
 def is_cancel(name: str) -> bool:
@@ -51,8 +52,8 @@ def is_image(name: str) -> bool:
 
 
 def is_input(name: str) -> bool:
-    """Whether a name is one that a job could be made of."""
-    return is_sidecar(name) or is_image(name)
+    """Whether a name is one that a job could be made of, or by."""
+    return is_sidecar(name) or is_image(name) or name == FOLDER_DEFAULTS
 
 
 def image_names(stem: str) -> list[str]:

@@ -76,12 +76,29 @@ def take(config: Config) -> Overview:
     Raises:
         NstdError: as `reading.ask`.
     """
+    runs, now = present(config)
+    return reading.ask(layout.ledger(config), lambda queries: of(queries, now, runs=runs))
+
+
+def present(config: Config) -> tuple[bool, Now | None]:
+    """Whether a daemon runs, and its own word.
+
+    Raises:
+        CannotWriteError: the state folder can't be looked into.
+    """
     runs = lock.is_held(config.folder("state"))
-    now = nowfile.read(layout.now_file(config)) if runs else None
-    return reading.ask(layout.ledger(config), lambda queries: _seen(queries, now, runs=runs))
+    return runs, nowfile.read(layout.now_file(config)) if runs else None
 
 
-def _seen(queries: Queries, now: Now | None, *, runs: bool) -> Overview:
+def of(queries: Queries, now: Now | None, *, runs: bool, shown: int = _SHOWN) -> Overview:
+    """The overview as a ledger has it.
+
+    Args:
+        queries: of the ledger.
+        now: the daemon's own word.
+        runs: a daemon holds the state folder.
+        shown: how many jobs to tell of that wait, are done and failed.
+    """
     moment = time.time()
     return Overview(
         moment,
@@ -91,9 +108,9 @@ def _seen(queries: Queries, now: Now | None, *, runs: bool) -> Overview:
         queries.count(),
         history.oldest_waiting(queries),
         list(history.records(queries, states=[State.RUNNING])),
-        history.of_ids(queries, history.next_ids(queries, _SHOWN)),
-        history.last_done(queries, _SHOWN),
-        history.last_failed(queries, _SHOWN),
+        history.of_ids(queries, history.next_ids(queries, shown)),
+        history.last_done(queries, shown),
+        history.last_failed(queries, shown),
         history.ended_since(queries, moment - HOUR),
     )
 

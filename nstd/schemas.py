@@ -10,19 +10,27 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from nstd.config import Config
 from nstd.params import StyleParams
-from nstd.sidecar import Head
+from nstd.sidecar import FolderHead, Head
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-Kind = Literal["config", "sidecar"]
+Kind = Literal["config", "sidecar", "folder"]
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema(kind: Kind) -> dict[str, Any]:
     """The schema of a kind of file."""
-    return _config() if kind == "config" else _sidecar()
+    match kind:
+        case "config":
+            return _config()
+        case "sidecar":
+            described = "What is to be painted, and how; every key has a default."
+            return _with_params(Head, "A sidecar of nstd", described)
+        case "folder":
+            described = "What every sidecar in the same folder inherits; every image is a job."
+            return _with_params(FolderHead, "nstd.yaml, which makes a folder a hot one", described)
 
 
 def _config() -> dict[str, Any]:
@@ -34,14 +42,14 @@ def _config() -> dict[str, Any]:
     return {"$schema": _DIALECT, **found, **described, "$defs": definitions}
 
 
-def _sidecar() -> dict[str, Any]:
-    """The sidecar's own keys, and beside them every parameter."""
-    head, params = _of(Head), _of(StyleParams)
+def _with_params(model: type[BaseModel], title: str, description: str) -> dict[str, Any]:
+    """A file's own keys, and beside them every parameter."""
+    head, params = _of(model), _of(StyleParams)
     return {
         "$schema": _DIALECT,
         **head,
-        "title": "A sidecar of nstd",
-        "description": "What is to be painted, and how; every key has a default.",
+        "title": title,
+        "description": description,
         "properties": {**head["properties"], **params["properties"]},
         "$defs": {**head.get("$defs", {}), **params.get("$defs", {})},
     }

@@ -1,8 +1,11 @@
-"""The sidecar: bounded YAML bytes in, a frozen `Sidecar` out, every problem at once."""
+"""The sidecar: bounded YAML bytes in, a frozen `Sidecar` out, every problem at once.
+
+Likewise the `nstd.yaml` of a hot folder, from which its sidecars inherit.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -22,12 +25,13 @@ from nstd.strict_yaml import YamlError, load_mapping
 from nstd.validation import problems, summarise
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 Model = TypeVar("Model", bound=BaseModel)
 
 TEXTURE = "none"
 REMEDY = "correct the sidecar and move it, with its images, back to the inbox"
+FOLDER_REMEDY = "correct it where it is: the jobs of its folder wait"
 
 
 def _below(name: str) -> str:
@@ -39,7 +43,7 @@ def _below(name: str) -> str:
         raise ValueError("must stay within the sidecar's folder")
     if any(names.is_ignored(part) for part in path.parts):
         raise ValueError("must not be a hidden or temporary file")
-    if names.is_sidecar(name):
+    if names.is_sidecar(name) or path.name == names.FOLDER_DEFAULTS:
         raise ValueError("must be an image, not a sidecar")
     return name
 
@@ -74,19 +78,29 @@ class WeightedStyle(BaseModel):
 _AsWritten = FileName | Annotated[list[FileName | WeightedStyle], Field(min_length=1)] | None
 
 
-class Head(BaseModel):
-    """The sidecar's own keys; every other key is a parameter of the engine."""
+class FolderHead(BaseModel):
+    """The keys of a hot folder's own; every other key is a parameter of the engine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    content: FileName | None = None
     style: Annotated[
         list[WeightedStyle] | None,
         BeforeValidator(_as_list, json_schema_input_type=_AsWritten),
         Field(min_length=1),
     ] = None
-    output: Annotated[str, AfterValidator(_stem)] | None = None
     priority: int = Field(default=0, ge=-1000, le=1000)
+
+    @property
+    def styles(self) -> tuple[tuple[str, float], ...]:
+        """(name, weight) of each style."""
+        return tuple((style.image, style.weight) for style in self.style or ())
+
+
+class Head(FolderHead):
+    """The sidecar's own keys; every other key is a parameter of the engine."""
+
+    content: FileName | None = None
+    output: Annotated[str, AfterValidator(_stem)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,25 +128,79 @@ class Sidecar:
         return self.params.init_file
 
 
-def parse(data: bytes, *, file: str, defaults: Mapping[str, Any] | None = None) -> Sidecar:
+@dataclass(frozen=True, slots=True)
+class FolderDefaults:
+    """What the sidecars of a hot folder inherit.
+
+    Attributes:
+        styles: (name, weight), relative to the folder; empty: each sidecar's own.
+        priority: of a sidecar that names none.
+        values: parameters, as they were written.
+        images: names of the images that it asks for; they belong to the folder, not to a job.
+    """
+
+    styles: tuple[tuple[str, float], ...] = ()
+    priority: int = 0
+    values: Mapping[str, Any] = field(default_factory=dict)
+    images: frozenset[str] = frozenset()
+
+
+def parse(
+    data: bytes,
+    *,
+    file: str,
+    defaults: Mapping[str, Any] | None = None,
+    folder: FolderDefaults | None = None,
+) -> Sidecar:
     """Read a sidecar.
 
     Args:
         data: its bytes; the caller bounds their number.
         file: its name to its owner, for messages.
-        defaults: parameters for what it doesn't say.
+        defaults: parameters for what neither it nor its folder says.
+        folder: what its folder says, if that is a hot one.
 
     Raises:
         SidecarError: not YAML, unknown keys, wrong types, values out of range; all at once.
     """
+    given = folder or FolderDefaults()
+    head, params, _ = _read(Head, data, {**(defaults or {}), **given.values}, file, REMEDY)
+    return Sidecar(
+        head.content,
+        head.styles or given.styles,
+        head.output,
+        head.priority if "priority" in head.model_fields_set else given.priority,
+        params,
+    )
+
+
+def parse_folder(
+    data: bytes, *, file: str, defaults: Mapping[str, Any] | None = None
+) -> FolderDefaults:
+    """Read a hot folder's `nstd.yaml`; arguments and errors as those of `parse`."""
+    head, params, own = _read(FolderHead, data, defaults or {}, file, FOLDER_REMEDY)
+    images = {name for name, _ in head.styles}
+    if "init" in own and params.init_file is not None:
+        images.add(params.init_file)
+    return FolderDefaults(head.styles, head.priority, own, frozenset(images))
+
+
+def _read(
+    model: type[Model], data: bytes, defaults: Mapping[str, Any], file: str, remedy: str
+) -> tuple[Model, StyleParams, dict[str, Any]]:
+    """The file's own keys, the parameters with defaults filled in, and those that stand in it."""
     try:
         values, found = load_mapping(data)
     except YamlError as error:
-        raise SidecarError(str(error), file=file, remedy=REMEDY) from error
-    own = {key: value for key, value in values.items() if key in Head.model_fields}
-    rest = {key: value for key, value in values.items() if key not in Head.model_fields}
-    head = _validated(Head, own, found)
-    params = _validated(StyleParams, {**(defaults or {}), **rest}, found)
+        raise SidecarError(str(error), file=file, remedy=remedy) from error
+    own = {key: value for key, value in values.items() if key in model.model_fields}
+    rest = {key: value for key, value in values.items() if key not in model.model_fields}
+    for misplaced in sorted(rest.keys() & Head.model_fields.keys()):
+        found.append((misplaced, "belongs in a sidecar, since it is about one job"))
+        del rest[misplaced]
+    known = [*model.model_fields, *StyleParams.model_fields]
+    head = _validated(model, own, known, found)
+    params = _validated(StyleParams, {**defaults, **rest}, known, found)
     if params is not None and params.init_file is not None:
         try:
             _below(params.init_file)
@@ -140,17 +208,19 @@ def parse(data: bytes, *, file: str, defaults: Mapping[str, Any] | None = None) 
             found.append(("init", f"{error}, not {params.init_file!r}"))
     if head is None or params is None or found:
         what, key = summarise(found)
-        raise SidecarError(what, file=file, key=key, remedy=REMEDY)
-    styles = tuple((style.image, style.weight) for style in head.style or ())
-    return Sidecar(head.content, styles, head.output, head.priority, params)
+        raise SidecarError(what, file=file, key=key, remedy=remedy)
+    return head, params, rest
 
 
 def _validated(
-    model: type[Model], values: Mapping[str, Any], found: list[tuple[str, str]]
+    model: type[Model],
+    values: Mapping[str, Any],
+    known: Sequence[str],
+    found: list[tuple[str, str]],
 ) -> Model | None:
     """The model, or None with its problems added to `found`."""
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        found.extend(problems(error, [*Head.model_fields, *StyleParams.model_fields]))
+        found.extend(problems(error, known))
         return None

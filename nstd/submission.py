@@ -206,7 +206,8 @@ def _numbered(stem: str) -> Iterator[str]:
 
 def _place(inbox: Path, stem: str, copies: Sequence[Path], order: Order) -> bool:
     """Give the images their names, and write the sidecar; False if a name is taken."""
-    if any(os.path.lexists(inbox / f"{stem}{suffix}") for suffix in names.SIDECAR_SUFFIXES):
+    sidecars = [f"{stem}{suffix}" for suffix in names.SIDECAR_SUFFIXES]
+    if names.FOLDER_DEFAULTS in sidecars or any(os.path.lexists(inbox / one) for one in sidecars):
         return False
     written = inbox / f".{secrets.token_hex(8)}{layout.TEMPORARY}"
     placed: list[tuple[Path, Path]] = []

@@ -26,7 +26,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "doubles")]
 
 from daemon_process import DaemonProcess, children, command_line
-from soak_jobs import NEW, Dropped, Dropper
+from soak_jobs import HOT_FILES, NEW, Dropped, Dropper
 
 from nstd.spool import crashpoint, files
 from nstd.spool.ledger import Ledger
@@ -109,7 +109,8 @@ class Soak:
         way = self._chance.choice(("kill", "kill", "crash point", "crash point", "stop", "worker"))
         crash: tuple[str, ...] = ()
         if way == "crash point":
-            crash = (self._chance.choice(crashpoint.NAMES), str(self._chance.randint(1, 8)))
+            points = crashpoint.NAMES + crashpoint.ORDERED
+            crash = (self._chance.choice(points), str(self._chance.randint(1, 8)))
         daemon = self._start("run", *crash)
         while time.monotonic() < until and daemon.process.poll() is None:
             self._act()
@@ -202,12 +203,12 @@ class Soak:
                 self.troubles.append(f"{ledger.count_unsettled()} rows are not settled")
 
     def _look_into_inbox(self) -> None:
-        """Only new versions of what was claimed may still lie there."""
-        inbox, replaced = self._root / "inbox", self._replaced()
+        """Only new versions of what was claimed may still lie there, and the hot folder's own."""
+        inbox, expected = self._root / "inbox", self._replaced() | HOT_FILES
         for path in inbox.rglob("*"):
             name = str(path.relative_to(inbox))
             ours = ".nstd" in path.parts or name == "STATUS.txt"
-            if path.is_file() and not path.is_symlink() and not ours and name not in replaced:
+            if path.is_file() and not path.is_symlink() and not ours and name not in expected:
                 self.troubles.append(f"left in the inbox: {name!r}")
 
     def _replaced(self) -> set[str]:

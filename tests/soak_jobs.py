@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 NEW = " (new)"
 # Large enough for the deepest layer of the real network.
 _WIDTH, _HEIGHT = 40, 32
+HOT = "hot"
+HOT_FILES = {f"{HOT}/nstd.yaml", f"{HOT}/ours.png"}  # which stay
 FOLDERS = (".", "sub", "sub/deeper", "caf\udce9")
 
 
@@ -68,6 +70,7 @@ class Dropper:
             (1, self._oversized),
             (2, self._cancelled),
             (1, self._replaced),
+            (2, self._alone),
         ]
 
     def drop(self) -> None:
@@ -209,6 +212,16 @@ class Dropper:
         self._slow(job, path)
         job.outcomes.add("cancelled")
         (self._inbox / f"{job.name}.cancel").touch()
+
+    def _alone(self, job: Dropped, path: Path) -> None:
+        """An image in a hot folder, which becomes a job without a sidecar of its own."""
+        folder = self._inbox / HOT
+        if not folder.exists():
+            folder.mkdir()
+            (folder / "ours.png").write_bytes(self._picture())
+            (folder / "nstd.yaml").write_text("style: ours.png\npreset: draft\n")
+        job.name = f"{HOT}/{path.name}"
+        self._write(job, folder / f"{path.name}.png", self._picture())
 
     def _replaced(self, job: Dropped, path: Path) -> None:
         """A new version of the content, some time after the drop: it must not be lost either."""

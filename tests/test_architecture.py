@@ -80,6 +80,16 @@ ALLOWED = {
     "nstd.holding": {"nstd.telemetry"},
     "nstd.guard": FORMS | {"nstd.spool", "nstd.crew"},
     "nstd.metrics": FORMS | {"nstd.devices", "nstd.spool.layout", "nstd.spool.tally"},
+    "nstd.durations": set(),
+    "nstd.web": FORMS
+    | PICTURES
+    | {
+        "nstd.spool",
+        "nstd.overview",
+        "nstd.durations",
+        "nstd.engine.peek",
+        "nstd.engine.weights",
+    },
     "nstd.daemon": FORMS
     | {
         "nstd.spool",
@@ -106,7 +116,9 @@ SPOOL_FLOORS = (
     {"history", "layout", "ledger", "lock", "reading"},
     {"besides", "marker", "nowfile", "requests", "settle", "space", "tally", "watch"},
     {"desk"},
-    {"announce"},
+    {"announce", "scanned"},
+    {"notes"},
+    {"hot"},
     {"look", "scan", "claim", "publish", "status", "retention"},
     {"retire", "intake", "opening"},
     {"putback", "steps"},

@@ -10,9 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from daemon_process import DaemonProcess
 from typer.testing import CliRunner
+from web_process import served
 
 import nstd
 from nstd import sidecar
@@ -77,7 +79,7 @@ def test_the_weights_command_runs(studio: Path) -> None:
 def test_the_commands_for_a_daemon_run(studio: Path) -> None:
     """From top to bottom, against one that runs; some are given the time to take effect."""
     shown = [line for line in commands() if line.startswith("nstd ") and "--root studio" in line]
-    shown = [line for line in shown if line.split()[1] not in {"run", "once"}]
+    shown = [line for line in shown if line.split()[1] not in {"run", "once", "web"}]
     named = [line.split()[1] for line in shown]
     assert {"submit", "status", "cancel", "retry", "pause", "resume", "history", "prune"} <= {
         *named
@@ -97,6 +99,14 @@ def test_the_commands_for_a_daemon_run(studio: Path) -> None:
             assert done.stdout.endswith("studio/outbox/harbour.png\n")
     daemon.wait_for("job.done", name="again")
     assert daemon.stop() == 0
+
+
+def test_the_pages_command_runs(studio: Path) -> None:
+    """It serves the root that it names, before any daemon has run there."""
+    assert "nstd web --root studio" in commands()
+    (studio / "studio").mkdir()
+    with served(studio / "studio") as web:
+        assert httpx.get(web.url, trust_env=False).status_code == 503
 
 
 def test_the_schema_command_runs(studio: Path) -> None:
@@ -125,10 +135,25 @@ def test_the_daemons_command_does_the_sidecars_job(studio: Path) -> None:
     }
 
 
-def test_every_yaml_block_is_a_sidecar() -> None:
+def test_the_hot_folder_takes_an_image_alone(studio: Path) -> None:
+    """With the `nstd.yaml` that the README shows, but for a quicker preset."""
+    hot = studio / "studio" / "inbox" / "hot"
+    hot.mkdir(parents=True)
+    shutil.copy(studio / "brushwork.jpg", hot / "starry.jpg")
+    shutil.copy(studio / "harbour.jpg", hot)
+    text = blocks("yaml")[1].replace("preset: quality", "preset: draft\nsize: 64")
+    (hot / "nstd.yaml").write_text(text)
+    done = shell("nstd once --root studio", studio)
+    assert done.returncode == 0, done.stderr
+    assert (studio / "studio" / "outbox" / "hot" / "harbour.json").exists()
+    assert {path.name for path in hot.iterdir()} == {"nstd.yaml", "starry.jpg"}
+
+
+def test_every_yaml_block_is_read() -> None:
     """What the README shows, the program accepts."""
-    for text in blocks("yaml"):
-        assert sidecar.parse(text.encode(), file="README").content == "harbour.jpg"
+    one, folder = (text.encode() for text in blocks("yaml"))
+    assert sidecar.parse(one, file="README").content == "harbour.jpg"
+    assert sidecar.parse_folder(folder, file="README").images == {"starry.jpg"}
 
 
 def test_the_python_block_runs(studio: Path, monkeypatch: pytest.MonkeyPatch) -> None:

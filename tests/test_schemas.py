@@ -25,7 +25,11 @@ def problems(kind: schemas.Kind, text: str) -> list[str]:
 
 def is_read(kind: schemas.Kind, text: str) -> bool:
     """Tell whether the program takes a text."""
-    read: Any = config.parse if kind == "config" else sidecar.parse
+    read: Any = {
+        "config": config.parse,
+        "sidecar": sidecar.parse,
+        "folder": sidecar.parse_folder,
+    }[kind]
     try:
         read(text.encode(), file="x.yaml")
     except NstdError:
@@ -33,7 +37,7 @@ def is_read(kind: schemas.Kind, text: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize("kind", ["config", "sidecar"])
+@pytest.mark.parametrize("kind", ["config", "sidecar", "folder"])
 def test_the_schemas_are_schemas(kind: schemas.Kind) -> None:
     """Of the dialect that they name."""
     Draft202012Validator.check_schema(schemas.schema(kind))
@@ -53,6 +57,7 @@ def test_the_readmes_sidecars_fit() -> None:
 
 
 GOOD = {
+    "folder": ["", "style: a.jpg\n", "style: [a.jpg, b.jpg]\npriority: 5\npreset: fast\n"],
     "sidecar": [
         "",
         "content: a.jpg\nstyle: b.jpg\n",
@@ -67,6 +72,7 @@ GOOD = {
     ],
 }
 BAD = {
+    "folder": ["sise: 3\n", "content: a.jpg\n", "output: a\n", "style: 3\n"],
     "sidecar": [
         "sise: 3\n",
         "size: 3\n",

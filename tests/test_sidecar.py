@@ -125,3 +125,48 @@ def test_what_is_not_yaml_is_refused_by_name() -> None:
     """An image mistaken for a sidecar gets a clear answer."""
     with pytest.raises(SidecarError, match=r"a\.yaml: not UTF-8 text"):
         sidecar.parse(b"\xff\xd8\xff\xe0", file="a.yaml")
+
+
+def folder(text: str) -> sidecar.FolderDefaults:
+    """Parse an nstd.yaml."""
+    return sidecar.parse_folder(text.encode(), file="nstd.yaml", defaults={"size": 50})
+
+
+def test_a_folder_is_inherited_and_overridden() -> None:
+    """The sidecar's own word counts, then its folder's, then the configuration's."""
+    given = folder("style: b.jpg\npriority: 5\npreset: draft\nquality: 80\n")
+    found = sidecar.parse(b"quality: 70", file="a.yaml", defaults={"size": 50}, folder=given)
+    assert (found.styles, found.priority) == ((("b.jpg", 1.0),), 5)
+    assert (found.params.preset, found.params.quality, found.params.size) == ("draft", 70, 50)
+    own = b"style: [c.jpg, d.jpg]\npriority: 0\n"
+    found = sidecar.parse(own, file="a.yaml", folder=given)
+    assert found.styles == (("c.jpg", 1.0), ("d.jpg", 1.0))
+    assert found.priority == 0
+
+
+def test_a_folder_owns_the_images_that_it_names() -> None:
+    """Its styles and its start; not a start that comes from the configuration."""
+    given = folder("style: [{image: a.jpg, weight: 2}, sub/b.jpg]\ninit: c.png\n")
+    assert given.styles == (("a.jpg", 2.0), ("sub/b.jpg", 1.0))
+    assert given.images == {"a.jpg", "sub/b.jpg", "c.png"}
+    inherited = sidecar.parse_folder(b"size: 64", file="nstd.yaml", defaults={"init": "c.png"})
+    assert inherited.images == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sise: 3\n", "sise: unknown key, did you mean 'size'?"),
+        ("content: a.jpg\n", "content: belongs in a sidecar"),
+        ("output: a\nsise: 3\n", "output: belongs in a sidecar.*; sise: unknown key"),
+        ("size: 3\npriority: high\n", "priority: .*; size: "),
+        ("style: ../a.jpg\n", "must stay within"),
+        ("style: nstd.yaml\n", "must be an image"),
+        ("- a\n", "must be a list of"),
+    ],
+)
+def test_what_is_wrong_with_a_folder_is_told(text: str, message: str) -> None:
+    """All of it at once, with the key; what belongs to one image is refused there."""
+    with pytest.raises(SidecarError, match=message) as caught:
+        folder(text)
+    assert "Correct it where it is" in str(caught.value)

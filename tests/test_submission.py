@@ -104,6 +104,13 @@ def test_a_name_that_was_given_must_be_free(desk: Desk, pictures: list[Path], ta
     assert hidden(desk) == []
 
 
+def test_the_name_of_a_hot_folders_file_is_taken(desk: Desk, pictures: list[Path]) -> None:
+    """A job called `nstd` would change those of everybody else."""
+    with pytest.raises(UsageError, match="nstd: this name is taken in the inbox"):
+        submit(desk, *pictures[:2], name="nstd")
+    assert tree(desk.inbox) == set()
+
+
 @pytest.mark.parametrize("name", [".x", "a/b", "..", "x\n", "x.tmp", "~x", "n" * 201, "\udce9"])
 def test_names_that_would_not_be_seen_or_fit(desk: Desk, pictures: list[Path], name: str) -> None:
     """Hidden, temporary, elsewhere, too long, or no text."""

@@ -178,6 +178,18 @@ def test_a_new_device_replaces_the_workers(daemon: DaemonProcess) -> None:
     daemon.wait_for("job.done", name="after")
 
 
+def test_a_new_way_of_watching_is_that_of_requests_too(tmp_path: Path) -> None:
+    """SIGHUP: events wake the daemon where only the rescan did, which comes in an hour."""
+    settings = {"watch": {"mode": "polling"}, "rescan_seconds": 3600}
+    daemon = DaemonProcess(tmp_path, copying=True, settings=settings)
+    daemon.wait_for("worker.ready")
+    rewrite(daemon, watch={"mode": "inotify"})
+    daemon.wait_for("config.reloaded")
+    (tmp_path / "state" / "requests" / "a.json").write_text('{"kind": "pause"}')
+    daemon.wait_for("request.heeded", kind="pause")
+    assert daemon.stop() == 0
+
+
 @pytest.mark.parametrize(
     ("changes", "clause"),
     [

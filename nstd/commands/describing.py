@@ -15,6 +15,7 @@ class Kind(StrEnum):
 
     CONFIG = "config"
     SIDECAR = "sidecar"
+    FOLDER = "folder"
 
 
 def schema(kind: Annotated[Kind, typer.Argument(help="Of which file.")]) -> None:

@@ -10,6 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from nstd import names
+from nstd.durations import duration
 from nstd.entry import State
 
 if TYPE_CHECKING:
@@ -25,15 +26,6 @@ if TYPE_CHECKING:
 _STYLES = {State.RUNNING: "cyan", State.FAILED: "red", State.CANCELLED: "yellow"}
 _DONE = "green"
 _INCOMPLETE = 5  # sidecars that are named
-_UNITS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"))
-
-
-def duration(seconds: float) -> str:
-    """`90` -> `90 s`, `7200` -> `2 h`: in the largest unit of which there are two."""
-    for size, unit in _UNITS:
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"
 
 
 def status(seen: Overview) -> RenderableType:

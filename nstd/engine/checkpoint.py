@@ -58,6 +58,7 @@ def save(checkpoint: Checkpoint, saved: Saved, mark: str) -> None:
     Raises:
         OSError: the folder can't be written.
     """
+    # The first part is the image, which `peek` reads too.
     arrays = {
         f"state_{index}": np.asarray(part)
         for index, part in enumerate(tf.nest.flatten(saved.state))

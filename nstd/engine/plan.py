@@ -126,8 +126,10 @@ class Plan:
             in_grey = self.recipe.preserve_color == "luminance"  # as the content then is
             return _at(palette.grey(start) if in_grey else start, size)
         generator = np.random.default_rng(self._request.params.seed)
-        if self.recipe.init == "random":
-            return generator.random((1, *size, 3), np.float32)
+        is_noise_drafted = self._request.content is None and self.recipe.init == "adain"
+        if self.recipe.init == "random" or is_noise_drafted:
+            noise = generator.random((1, *size, 3), np.float32)
+            return self._draft(noise, max(size)) if is_noise_drafted else noise
         if self.recipe.init == "style_stats":
             colors = self._style_colors(max(size))
             return palette.noise_with_colors(size, *colors, generator)[None]
@@ -283,8 +285,10 @@ def _recipe(request: StyleRequest) -> Recipe:
         )
     if request.content is not None:
         return recipe
-    # A texture: nothing to be faithful to, and no content or draft of it to start from.
-    init: Init = "random" if recipe.init in {"content", "adain"} else recipe.init
+    # A texture: nothing to be faithful to, and no content or draft of it to start from. A draft
+    # of one is made of noise.
+    has_no_start = recipe.init == "content" or (recipe.init == "adain" and recipe.schedule)
+    init: Init = "random" if has_no_start else recipe.init
     return dataclasses.replace(recipe, content_weight=0.0, init=init, preserve_color="none")
 
 

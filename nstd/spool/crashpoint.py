@@ -34,6 +34,9 @@ NAMES: Final = (
     "explained",  # the reason is written
 )
 
+# That of a hot folder.
+ORDERED: Final = ("ordered",)  # an image has its sidecar, under the inbox's own name
+
 # Those of the requests that commands leave.
 REQUESTED: Final = (
     "heeded",  # a request is done, its file is still there
@@ -43,6 +46,8 @@ REQUESTED: Final = (
     "unexplained",  # the reason files are gone, the row doesn't know
     "pruned",  # files of some old jobs are deleted, their rows are not
 )
+
+ALL: Final = NAMES + ORDERED + REQUESTED
 
 hook: Callable[[str], None] | None = None
 

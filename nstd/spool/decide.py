@@ -75,12 +75,14 @@ class Original:
         wanted_by_job: another job that is not settled uses it.
         wanted_by_sidecar: a sidecar in the inbox asks for it.
         may_be_wanted: a sidecar in the inbox hasn't been read yet, and may ask for it.
+        must_go: it lies in a hot folder, where it would be a job again if it was kept.
     """
 
     where: Where
     wanted_by_job: bool = False
     wanted_by_sidecar: bool = False
     may_be_wanted: bool = False
+    must_go: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,8 @@ def _retiring(entry: Entry, seen: Seen, policy: Originals) -> Step:
                 return _housed(entry, Step(Do.DELETE if policy == "delete" else Do.FILE, index))
             case Where.GONE:
                 return Step(Do.LOSE, index)
-        if policy == "keep" or one.source.from_library or original.wanted_by_job:
+        is_kept = policy == "keep" and not original.must_go
+        if is_kept or one.source.stays or original.wanted_by_job:
             return Step(Do.LEAVE, index)
         if original.wanted_by_sidecar or original.may_be_wanted or not seen.may_file:
             return Step(Do.WAIT)
@@ -184,7 +187,7 @@ def _quarantining_image(one: Input, original: Original, seen: Seen, index: int) 
             return Step(Do.FILE, index)
         case Where.GONE:
             return Step(Do.LOSE, index)
-    if one.source.from_library:
+    if one.source.stays:
         return Step(Do.LEAVE, index)
     if original.wanted_by_job or original.wanted_by_sidecar:
         return Step(Do.COPY_OUT, index)

@@ -80,7 +80,7 @@ class Desk:
 
     def is_wanted_by_sidecar(self, source: Source) -> bool:
         """Whether a sidecar in the inbox asks for it."""
-        return not source.from_library and source.relative in self.wanted.images
+        return not source.stays and source.relative in self.wanted.images
 
     def may_be_wanted(self, entry: Entry, source: Source) -> bool:
         """Whether a sidecar may ask for it that came in time and hasn't been read yet.
@@ -88,13 +88,11 @@ class Desk:
         One that comes after the grace time is too late, or else a busy inbox would never let go
         of an original.
         """
-        return not source.from_library and self.wanted.may_have(
-            source.relative, self.deadline(entry)
-        )
+        return not source.stays and self.wanted.may_have(source.relative, self.deadline(entry))
 
     def want(self, entry: Entry) -> None:
         """Note the images of a sidecar that is in the inbox again, until the next scan does."""
-        images = (one.source.relative for one in entry.inputs if not one.source.from_library)
+        images = (one.source.relative for one in entry.inputs if not one.source.stays)
         self.wanted = replace(self.wanted, images=self.wanted.images.union(images))
 
     def may_file(self, entry: Entry) -> bool:

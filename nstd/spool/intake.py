@@ -11,8 +11,8 @@ import structlog
 from nstd import telemetry
 from nstd.entry import State
 from nstd.errors import CannotWriteError, UntouchableError
-from nstd.spool import beneath, claim, files
-from nstd.spool.scan import Scan, Scanner
+from nstd.spool import beneath, claim, files, hot
+from nstd.spool.scan import Scanner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nstd.domain import Candidate, Failure
     from nstd.entry import Entry
     from nstd.spool.desk import Desk
+    from nstd.spool.scanned import Scan
 
 _log = structlog.get_logger()
 
@@ -75,11 +76,13 @@ class Intake:
             self._admit(candidate, None, complaints)
         for rejection in found.rejected:
             refused += self._admit(rejection.candidate, rejection.failure, complaints)
+        ordered = [image for image in found.lone if self._order(image, complaints)]
         cancelled = tuple(entry for path in found.cancels for entry in self._cancelled(path))
         reasons = {one.path: one.reason for one in found.waiting if not one.settling}
         incomplete = {**reasons, **complaints}
         self._say(incomplete, frozenset(found.oddities))
-        return Findings(seconds, found.settling, incomplete, refused, cancelled)
+        settling = found.settling or bool(ordered)
+        return Findings(seconds, settling, incomplete, refused, cancelled)
 
     def _list(self) -> Scan:
         try:
@@ -112,6 +115,24 @@ class Intake:
         if taken is not None and failure is None:
             _log.info(telemetry.JOB_CLAIMED, job_id=entry.job_id, name=entry.name)
         return taken is not None and entry.state is State.FAILED
+
+    def _is_in_use(self, image: Path) -> bool:
+        """Whether a job has yet to see to this version of an image, whose sidecar it has."""
+        inbox = self._desk.inbox
+        found = beneath.identity(inbox, image)
+        return found is None or self._desk.ledger.is_wanted(inbox, image, found, besides="")
+
+    def _order(self, image: Path, complaints: dict[Path, str]) -> bool:
+        """Give an image of a hot folder its sidecar, unless a job has it; whether it got one."""
+        self._alive()
+        try:
+            return not self._is_in_use(image) and hot.order(self._desk, image)
+        except OSError as error:
+            complaints[image] = (
+                f"its sidecar can't be written: {error.strerror}. "
+                "Let the service's user write to the folder that it lies in."
+            )
+            return False
 
     def _cancelled(self, path: Path) -> list[Entry]:
         """The jobs that a cancel file means; one that means none is removed after a while."""

@@ -44,6 +44,11 @@ def aside(config: Config, entry: Entry, relative: Path) -> Path:
     return asides(config) / entry.job_id / relative
 
 
+def order(config: Config) -> Path:
+    """A sidecar that is being written for an image of a hot folder."""
+    return control(config) / f"order{TEMPORARY}"
+
+
 def work(config: Config) -> Path:
     """`work/<job id>/` in the state folder: private copies, and below it each attempt's result."""
     return config.folder("state") / "work"

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from nstd.entry import Fate, State
-from nstd.spool import beneath, files, layout
+from nstd.spool import beneath, files, hot, layout
 from nstd.spool.decide import Original, Seen, Where
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _original(desk: Desk, entry: Entry, one: Input) -> Original:
         return Original(Where.GONE)
     source = one.source
     aside = layout.aside(desk.config, entry, source.relative)
-    if os.path.lexists(aside) and not source.from_library:  # a link that was swapped in, perhaps
+    if os.path.lexists(aside) and not source.stays:  # a link that was swapped in, perhaps
         ours = one.identity is not None and files.identity(aside) == one.identity
         return Original(Where.ASIDE if ours else Where.OTHER_ASIDE)
     if one.identity is None or beneath.identity(source.root, source.relative) != one.identity:
@@ -111,4 +111,6 @@ def _original(desk: Desk, entry: Entry, one: Input) -> Original:
         desk.is_wanted_by_job(entry, one),
         desk.is_wanted_by_sidecar(source),
         desk.may_be_wanted(entry, source),
+        # As a question to the folder, since no scan may have been made yet.
+        desk.config.originals == "keep" and hot.is_hot(source.root, source.relative.parent),
     )

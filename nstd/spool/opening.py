@@ -87,6 +87,7 @@ def recover(desk: Desk, patience: Patience, besides: Collection[Entry] = ()) -> 
                 claim.take(desk, entry)
     for root in (layout.claimed(desk.config), layout.asides(desk.config)):
         _put_back_unknown(desk, root)
+    layout.order(desk.config).unlink(missing_ok=True)
     for work in layout.work(desk.config).iterdir():
         if not _is_known(desk, work.name):
             shutil.rmtree(work, ignore_errors=True)

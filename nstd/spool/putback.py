@@ -85,7 +85,7 @@ def _moves(desk: Desk, entry: Entry) -> tuple[list[_Move], _Move]:
     places = {
         one.source.relative: None
         for one in entry.inputs
-        if one.fate is Fate.FILED and not one.source.from_library
+        if one.fate is Fate.FILED and not one.source.stays
     }
     images = [_Move(home / place.relative_to(entry.folder), place) for place in places]
     return images, _Move(home / entry.sidecar, entry.place)

@@ -244,7 +244,7 @@ def _home(desk: Desk, folder: Path, entry: Entry, extra: list[str]) -> Path:
 def _is_to_be_filed(desk: Desk, entry: Entry, one: Input) -> bool:
     """Whether an original is still where we can take it from."""
     source = one.source
-    if one.fate is not Fate.PENDING or source.from_library:
+    if one.fate is not Fate.PENDING or source.stays:
         return False
     aside = layout.aside(desk.config, entry, source.relative)
     return files.identity(aside) is not None or (

@@ -53,7 +53,7 @@ def of_input(job_id: str, position: int, found: Input) -> dict[str, Any]:
         "role": source.role,
         "root": os.fsencode(source.root),
         "relative": os.fsencode(source.relative),
-        "from_library": int(source.from_library),
+        "from_library": int(source.stays),  # the library's were the first that did
         "weight": source.weight,
         "sha256": found.sha256,
         "copy": os.fsencode(found.copy),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,10 @@ from nstd.errors import (
     NstdError,
     SidecarError,
 )
-from nstd.spool import beneath, files
+from nstd.spool import beneath, notes
 from nstd.spool.desk import Wanted
+from nstd.spool.hot import HotFolders
+from nstd.spool.scanned import NotYetError, Rejection, Scan, SettlingError, Waiting
 from nstd.spool.settle import Inbox
 
 if TYPE_CHECKING:
@@ -30,63 +32,7 @@ if TYPE_CHECKING:
     from nstd.config import Config
     from nstd.domain import FileIdentity
     from nstd.entry import Role
-    from nstd.sidecar import Sidecar
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """A sidecar that can never become a job, with whatever images of it are there."""
-
-    candidate: Candidate
-    failure: Failure
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A sidecar that isn't complete yet, and what it waits for.
-
-    `settling` tells files that a moment more will settle from files that aren't there.
-    """
-
-    path: Path
-    reason: str
-    settling: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """One listing of the inbox.
-
-    Attributes:
-        ready: in the order in which to run.
-        cancels: files that ask for jobs to be cancelled, relative to the inbox.
-        oddities: (path, what it is): has an input's name but is no regular file.
-        wanted: images that sidecars ask for which stay in the inbox; the others' are their jobs'.
-    """
-
-    ready: tuple[Candidate, ...] = ()
-    rejected: tuple[Rejection, ...] = ()
-    waiting: tuple[Waiting, ...] = ()
-    cancels: tuple[Path, ...] = ()
-    oddities: tuple[tuple[Path, str], ...] = ()
-    wanted: Wanted = field(default_factory=Wanted)
-
-    @property
-    def settling(self) -> bool:
-        """Whether the next scan may find more without anything else happening."""
-        return any(waiting.settling for waiting in self.waiting)
-
-
-class _NotYetError(Exception):
-    """Internal to a scan: the sidecar has to wait; the message says for what."""
-
-    settling = False
-
-
-class _SettlingError(_NotYetError):
-    """Internal to a scan: it has to wait for a moment only."""
-
-    settling = True
+    from nstd.sidecar import FolderDefaults, Sidecar
 
 
 class Scanner:
@@ -102,9 +48,10 @@ class Scanner:
         self._clock = clock
         self._root = config.folder("inbox")
         self._inbox = Inbox(self._root, config.ignore, clock)
+        self._hot = HotFolders(config, self._inbox)
         self._missing_since: dict[Path, float] = {}
         self._first_seen: dict[Path, float] = {}
-        self._parsed: dict[Path, tuple[FileIdentity, Sidecar]] = {}
+        self._parsed: dict[Path, tuple[FileIdentity, FolderDefaults | None, Sidecar]] = {}
         self._accepted: dict[Path, FileIdentity] = {}
 
     def scan(self) -> Scan:
@@ -115,11 +62,12 @@ class Scanner:
         """
         began = self._clock()
         self._inbox.list()
+        self._hot.look()
         cancels = [path for path in self._inbox.files if names.is_cancel(path.name)]
         withdrawn = {path.with_suffix("") for path in cancels}
         ready: list[tuple[tuple[int, int, str], Candidate]] = []
         rejected: list[Rejection] = []
-        waiting: list[Waiting] = []
+        waiting: list[Waiting] = list(self._hot.waiting.values())
         asked: set[Path] = set()
         unread: dict[Path, float] = {}
         sidecars = [path for path in self._inbox.files if names.is_sidecar(path.name)]
@@ -127,7 +75,7 @@ class Scanner:
             found = self._inbox.files[path].identity
             try:
                 candidate = self._candidate(path, path.with_suffix("") in withdrawn)
-            except _NotYetError as reason:
+            except NotYetError as reason:
                 waiting.append(Waiting(path, str(reason), reason.settling))
                 asked.update(source.relative for source in self._asked_for(path))
                 if path not in self._parsed:
@@ -147,14 +95,32 @@ class Scanner:
                 order = (-candidate.sidecar.priority, found.mtime_ns, str(path))
                 ready.append((order, candidate))
         self._forget_the_gone(set(sidecars))
+        candidates = [candidate for _, candidate in sorted(ready, key=lambda pair: pair[0])]
+        taken = [*candidates, *(one.candidate for one in rejected)]
+        theirs = {source.relative for candidate in taken for source in candidate.sources}
+        lone, growing = self._lone(asked | theirs, unread)
         return Scan(
-            tuple(candidate for _, candidate in sorted(ready, key=lambda pair: pair[0])),
+            tuple(candidates),
             tuple(rejected),
-            tuple(waiting),
+            (*waiting, *growing),
             tuple(cancels),
             tuple(self._inbox.oddities.items()),
             Wanted(frozenset(asked), unread, began),
+            lone,
         )
+
+    def _lone(
+        self, asked: set[Path], unread: dict[Path, float]
+    ) -> tuple[tuple[Path, ...], list[Waiting]]:
+        """The images that are to get a sidecar, and those that still change."""
+        found, growing = [], []
+        for image in self._hot.lone(asked, unread):
+            try:
+                if self._settled(image).size > 0:
+                    found.append(image)
+            except SettlingError as reason:
+                growing.append(Waiting(image, str(reason), settling=True))
+        return tuple(found), growing
 
     def age(self, path: Path) -> float:
         """Seconds for which a file of the last scan has been as it is."""
@@ -176,17 +142,17 @@ class Scanner:
         """The sidecar's job.
 
         Raises:
-            _NotYetError: it has to wait.
+            NotYetError: it has to wait.
             NstdError: it can't become a job.
         """
         if is_withdrawn:
             # Only to know its images, so that they go with it.
-            with contextlib.suppress(NstdError, _NotYetError):
+            with contextlib.suppress(NstdError, NotYetError):
                 self._parse(path)
             raise CancelledError(f"cancelled by {path.stem}.cancel", file=path.name)
         found = self._settled(path)
         if found.size == 0:
-            raise _NotYetError("the sidecar is empty")
+            raise NotYetError("the sidecar is empty")
         parsed = self._parse(path)
         sources = self._locate(path, parsed)
         for source in dict.fromkeys(sources):
@@ -197,37 +163,21 @@ class Scanner:
     def _settled(self, path: Path) -> FileIdentity:
         """The file's identity, unchanged for long enough."""
         if self._inbox.age(path) < self._config.settle_seconds:
-            raise _SettlingError(f"{path.name} is still changing")
+            raise SettlingError(f"{path.name} is still changing")
         return self._inbox.files[path].identity
 
     def _parse(self, path: Path) -> Sidecar:
-        """The sidecar's content; one that hasn't changed isn't read again."""
-        found = self._inbox.files[path].identity
+        """The sidecar's content; one that hasn't changed, nor its folder, isn't read again."""
+        found, inherited = self._inbox.files[path].identity, self._hot.defaults(path.parent)
         known = self._parsed.get(path)
-        if known is None or known[0] != found:
+        if known is None or known[:2] != (found, inherited):
             self._parsed.pop(path, None)
-            self._parsed[path] = known = found, self._read(path)
-        return known[1]
-
-    def _read(self, path: Path) -> Sidecar:
-        limit = self._config.limits.sidecar_bytes
-        try:
-            data = files.read_bounded(self._root, path, limit)
-        except FileNotFoundError as error:
-            raise _NotYetError(f"{path.name} is gone") from error
-        except OSError as error:
-            raise SidecarError(
-                f"can't be read: {error.strerror}",
-                file=path.name,
-                remedy="let the service's user read it",
-            ) from error
-        if data is None:
-            raise SidecarError(
-                f"larger than {limit} bytes (limits.sidecar_bytes)",
-                file=path.name,
-                remedy="a sidecar is a few lines of YAML; was this one mistaken for another file?",
+            data = notes.read(self._config, path)
+            read = sidecar.parse(
+                data, file=path.name, defaults=self._config.defaults, folder=inherited
             )
-        return sidecar.parse(data, file=path.name, defaults=self._config.defaults)
+            self._parsed[path] = known = found, inherited, read
+        return known[2]
 
     def _locate(self, path: Path, parsed: Sidecar) -> tuple[Source, ...]:
         """Content and styles: named by the sidecar, else found by its own name; and the start."""
@@ -239,7 +189,14 @@ class Scanner:
         styles = [self._style(path, name, weight) for name, weight in parsed.styles]
         styles = styles or [self._found_by_stem(path, "style", f"{path.stem}.style")]
         start = [Source("init", self._root, path.parent / parsed.start)] if parsed.start else []
-        return (*content, *styles, *start)
+        return tuple(
+            dataclasses.replace(source, stays=True) if self._is_own(source) else source
+            for source in (*content, *styles, *start)
+        )
+
+    def _is_own(self, source: Source) -> bool:
+        """Whether an image belongs to a hot folder."""
+        return source.root == self._root and self._hot.is_own(source.relative)
 
     def _style(self, path: Path, name: str, weight: float) -> Source:
         """A named style: below the sidecar's folder, else in the library."""
@@ -247,7 +204,7 @@ class Scanner:
         if beside.relative not in self._inbox.files:
             for root in self._config.styles:
                 if beneath.identity(root, Path(name)) is not None:
-                    return Source("style", root, Path(name), from_library=True, weight=weight)
+                    return Source("style", root, Path(name), stays=True, weight=weight)
         return beside
 
     def _found_by_stem(self, path: Path, role: Role, stem: str) -> Source:
@@ -272,7 +229,7 @@ class Scanner:
     def _check_image(self, source: Source, path: Path) -> None:
         """Wait until an image is there, settled, and has a readable and acceptable header."""
         image = source.relative
-        if source.from_library:
+        if source.root != self._root:
             self._read_header(source)
             return
         if image not in self._inbox.files:
@@ -295,7 +252,7 @@ class Scanner:
             # whole file first and fill it later.
             patience = self._config.limits.incomplete_seconds
             if found.size == 0 or self._inbox.age(image) < patience:
-                raise _NotYetError(f"{image.name} can't be read yet") from error
+                raise NotYetError(f"{image.name} can't be read yet") from error
             raise
         self._accepted[image] = found
 
@@ -304,7 +261,7 @@ class Scanner:
         try:
             descriptor = beneath.open_file(source.root, source.relative)
         except FileNotFoundError as error:
-            raise _SettlingError(f"{name} is gone") from error
+            raise SettlingError(f"{name} is gone") from error
         except OSError as error:
             raise MissingInputError(
                 f"can't be read: {error.strerror}",
@@ -324,7 +281,7 @@ class Scanner:
         since = self._missing_since.setdefault(path, self._clock())
         patience = self._config.limits.incomplete_seconds
         if self._clock() - since < patience:
-            raise _NotYetError(f"{name} {reason}")
+            raise NotYetError(f"{name} {reason}")
         raise MissingInputError(
             f"waited {patience:g} s (limits.incomplete_seconds) for {name}, which {reason}",
             file=path.name,
@@ -336,14 +293,14 @@ class Scanner:
         """What there is of a sidecar that can't become a job."""
         present = tuple(s for s in self._asked_for(path) if s.relative in self._inbox.files)
         known = self._parsed.get(path)
-        return Candidate(path, found, known[1] if known else None, present)
+        return Candidate(path, found, known[2] if known else None, present)
 
     def _asked_for(self, path: Path) -> tuple[Source, ...]:
         """The inbox's images that a sidecar asks for, there or not, as far as it is understood."""
         known = self._parsed.get(path)
-        content = known[1].content if known else None
-        styles = known[1].styles if known else ()
-        start = known[1].start if known else None
+        content = known[2].content if known else None
+        styles = known[2].styles if known else ()
+        start = known[2].start if known else None
         if content is None:
             contents = self._by_stem(path, path.stem)
         else:

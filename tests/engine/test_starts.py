@@ -34,6 +34,17 @@ def test_a_texture_needs_no_content(engine: Engine) -> None:
     assert result.loss.style < 0.5 * result.trace[0].style
 
 
+def test_a_draft_of_a_texture_is_painted(engine: Engine) -> None:
+    """From noise, which it is no more: neighbours are alike, and the style's colour is there."""
+    red = StyleImage((picture(64, 64, 1) * [1, 0.1, 0.1]).astype(np.float32))
+    wanted = StyleRequest(None, (red,), StyleParams(preset="draft"), texture_shape=(64, 96))
+    image = engine.transfer(wanted).result().image
+    grey = image.mean(-1)
+    alike = np.corrcoef(grey[:, :-1].ravel(), grey[:, 1:].ravel())[0, 1]
+    assert alike > 0.7, "noise has 0"
+    assert image[..., 0].mean() > 2 * image[..., 1:].mean()
+
+
 def test_the_seed_determines_a_random_start(engine: Engine) -> None:
     """The same seed gives the same picture, another seed another."""
     pictures = [

@@ -97,7 +97,11 @@ def rendered(
     desk: Desk, name: str = "a", folder: str = ".", text: str = "preset: draft\n", seed: int = 5
 ) -> Entry:
     """Drop a pair; its result lies in the work folder, as a worker leaves it."""
-    entry = claimed(desk, name, folder, text)
+    return answered(desk, claimed(desk, name, folder, text), seed)
+
+
+def answered(desk: Desk, entry: Entry, seed: int = 5) -> Entry:
+    """Do a worker's part of a claimed job."""
     path = save_picture(layout.work(desk.config) / entry.job_id / "1" / "result.png", seed=seed)
     result = Rendered(path, files.sha256(path), 64, 48, FACTS)
     running = desk.ledger.advance(entry, state=State.RUNNING)
@@ -108,7 +112,12 @@ def published(
     desk: Desk, name: str = "a", folder: str = ".", text: str = "preset: draft\n"
 ) -> Entry:
     """Drop a pair; its result and manifest are in the outbox."""
-    after, turn = steps.advance(desk, rendered(desk, name, folder, text), manifest)
+    return shown(desk, rendered(desk, name, folder, text))
+
+
+def shown(desk: Desk, entry: Entry) -> Entry:
+    """Publish a job whose result lies in the work folder."""
+    after, turn = steps.advance(desk, entry, manifest)
     assert turn is Do.CONFIRM
     assert after is not None
     return after
@@ -181,7 +190,7 @@ def full_entry() -> Entry:
     """Fill in every field, with names of any bytes and numbers of 64 bits."""
     inputs = (
         Input(Source("content", Path("/in"), Path(ODD) / "a.jpg"), BIG, "aa", ODD, Fate.FILED),
-        Input(Source("style", Path("/lib"), Path("b.jpg"), from_library=True, weight=0.1), None),
+        Input(Source("style", Path("/lib"), Path("b.jpg"), stays=True, weight=0.1), None),
         Input(Source("style", Path("/in"), Path("b.jpg")), FileIdentity(0, 2**63, 0, 0), "cc", "d"),
     )
     return Entry(

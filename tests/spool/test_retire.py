@@ -178,7 +178,7 @@ def test_the_style_library_is_never_touched(desk: Desk, tmp_path: Path) -> None:
     for name, make in (("a", published), ("b", failed)):
         entry = make(desk, name, text=text)  # type: ignore[operator]
         (desk.inbox / f"{name}.style.png").unlink()
-        assert entry.inputs[1].source.from_library
+        assert entry.inputs[1].source.stays
         assert end(desk, entry) is Do.SETTLE
         assert fates(desk, entry) == [Fate.FILED, Fate.LEFT]
     assert tree(library) == {"starry.jpg"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from scanning import drop, paths, settled
 
-from nstd.spool import files
+from nstd.spool import files, notes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -185,8 +185,8 @@ def test_an_unchanged_sidecar_is_read_once(
     path = drop(inbox)
     scanner = make_scanner()
     reads = []
-    real = scanner._read
-    monkeypatch.setattr(scanner, "_read", lambda path: (reads.append(path), real(path))[1])
+    real = notes.read
+    monkeypatch.setattr(notes, "read", lambda at, path: (reads.append(path), real(at, path))[1])
     for _ in range(5):
         settled(scanner, clock)
     assert len(reads) == 1

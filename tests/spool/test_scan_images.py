@@ -224,9 +224,9 @@ def test_a_style_may_be_of_the_library(
     scanner._config = scanner._config.model_copy(update={"styles": [library]})
     (candidate,) = settled(scanner, clock).ready
     content, starry, own = candidate.sources
-    assert (starry.from_library, starry.path) == (True, library / "dutch" / "starry.jpg")
-    assert (own.from_library, own.path) == (False, inbox / "own.jpg")
-    assert not content.from_library
+    assert (starry.stays, starry.path) == (True, library / "dutch" / "starry.jpg")
+    assert (own.stays, own.path) == (False, inbox / "own.jpg")
+    assert not content.stays
 
 
 def test_a_library_is_not_left_through_a_link(

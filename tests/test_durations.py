@@ -1,10 +1,10 @@
-"""What the reading commands show."""
+"""Seconds for people."""
 
 from __future__ import annotations
 
 import pytest
 
-from nstd.commands import tables
+from nstd.durations import duration
 
 
 @pytest.mark.parametrize(
@@ -23,4 +23,4 @@ def test_durations_are_in_the_largest_unit_of_which_there_are_two(
     seconds: float, text: str
 ) -> None:
     """Two digits say more than one; a clock that was put back is no negative time."""
-    assert tables.duration(seconds) == text
+    assert duration(seconds) == text

@@ -1,0 +1,362 @@
+"""What the page says, as plain frozen values: no HTML, no file, no server."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from nstd import names
+from nstd.durations import duration
+from nstd.entry import State
+from nstd.params import StyleParams
+from nstd.web import pictures
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nstd.entry import Entry
+    from nstd.errors import NstdError
+    from nstd.overview import Overview
+    from nstd.spool.history import Record
+    from nstd.spool.nowfile import Device
+    from nstd.web.discretion import Discretion
+    from nstd.web.lookout import Seen
+
+_NEXT: Final = 6  # waiting jobs that are named
+_INCOMPLETE: Final = 6
+_STYLES: Final = 4  # of a blend, that are shown
+_ENGINE_STAGES: Final = ("load", "draft", "targets", "optimise", "encode")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time: for machines, with its zone, and for people, in the server's."""
+
+    iso: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """Something to know before all else; `bad` is what keeps jobs from being done."""
+
+    kind: Literal["good", "notice", "bad"]
+    title: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A name and its value, or a number and what it counts."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture of a job's; `label` is over it, `name` is its file's."""
+
+    role: str
+    label: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A job that a worker has, or had when the daemon died.
+
+    Attributes:
+        planned: iterations; 0 before there is one.
+        left: what is left of the time; empty if that isn't known.
+        note: what it is at, where nothing is known of its iterations.
+        snapshot: what tells its newest picture from an earlier one; empty if there is none.
+    """
+
+    job_id: str
+    name: str
+    since: Moment
+    inputs: tuple[Picture, ...]
+    more: int
+    device: str
+    done: int
+    planned: int
+    left: str
+    note: str
+    snapshot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A job that waits or has failed, or a sidecar that is incomplete, and why."""
+
+    key: str
+    name: str
+    when: Moment | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A job that is done.
+
+    Attributes:
+        inputs: content and styles.
+        more: styles that are not among them.
+        summary: what matters most, in few words each.
+        facts: the rest.
+    """
+
+    job_id: str
+    name: str
+    when: Moment
+    inputs: tuple[Picture, ...]
+    more: int
+    result: Picture
+    summary: tuple[str, ...]
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A device and how it is."""
+
+    name: str
+    engine: str
+    condition: str
+    jobs: int
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The page at one moment.
+
+    Attributes:
+        title: the document's, which a browser's tab shows.
+        is_known: something could be seen; if not, only the title and the banners mean anything.
+        news: the latest outcome; it changes only when there is another one.
+        last_hour: what came to an outcome.
+    """
+
+    title: str
+    banners: tuple[Banner, ...]
+    is_known: bool = True
+    numbers: tuple[Fact, ...] = ()
+    news: str = ""
+    running: tuple[Running, ...] = ()
+    waiting: tuple[Listed, ...] = ()
+    waiting_more: int = 0
+    incomplete: tuple[Listed, ...] = ()
+    incomplete_more: int = 0
+    finished: tuple[Finished, ...] = ()
+    failed: tuple[Listed, ...] = ()
+    failed_more: int = 0
+    devices: tuple[Condition, ...] = ()
+    last_hour: tuple[Fact, ...] = ()
+
+
+def of(seen: Seen, discretion: Discretion) -> View:
+    """The page for what was seen."""
+    known = seen.overview
+    now = known.now
+    reasons = list(now.incomplete.items()) if now else []
+    failed = known.counts.get(State.FAILED, 0)
+    return View(
+        title=_title(known),
+        banners=_banners(known, discretion),
+        numbers=(
+            Fact("running", str(len(known.running))),
+            Fact("waiting", str(known.number_waiting)),
+            Fact("done", str(known.number_done)),
+            Fact("failed", str(failed)),
+        ),
+        news=_news(known),
+        running=tuple(_running(seen, one) for one in known.running),
+        waiting=tuple(_listed(one, one.came, discretion) for one in known.waiting[:_NEXT]),
+        waiting_more=max(0, known.number_waiting - _NEXT),
+        incomplete=tuple(
+            Listed(names.shown(path), names.shown(path), None, discretion.text(why))
+            for path, why in reasons[:_INCOMPLETE]
+        ),
+        incomplete_more=max(0, len(reasons) - _INCOMPLETE),
+        finished=tuple(
+            _finished(one, seen.entries[one.job_id])
+            for one in known.done
+            if one.job_id in seen.entries
+        ),
+        failed=tuple(_listed(one, one.at, discretion) for one in known.failed),
+        failed_more=max(0, failed - len(known.failed)),
+        devices=tuple(map(_condition, now.devices)) if now else (),
+        last_hour=(
+            Fact("done", str(known.last_hour.get(State.PUBLISHED, 0))),
+            Fact("failed", str(known.last_hour.get(State.FAILED, 0))),
+            Fact("cancelled", str(known.last_hour.get(State.CANCELLED, 0))),
+        ),
+    )
+
+
+def trouble(error: NstdError, discretion: Discretion) -> View:
+    """The page when nothing can be seen; the error's file is left out, which is the server's."""
+    what = discretion.text(error.what)
+    banner = Banner("bad", "Nothing can be seen", f"{what}.")
+    return View("nstd can't be seen", (banner,), is_known=False)
+
+
+def _title(known: Overview) -> str:
+    if not known.runs:
+        return "stopped - nstd"
+    return f"{len(known.running)} running, {known.number_waiting} waiting - nstd"
+
+
+def _banners(known: Overview, discretion: Discretion) -> tuple[Banner, ...]:
+    found = []
+    if not known.runs:
+        is_left = known.number_waiting or known.running
+        text = "Its jobs go on when it starts." if is_left else ""
+        found.append(Banner("bad", "nstd is not running", text))
+    if known.is_paused:
+        text = "What runs ends; nothing new begins until somebody says nstd resume."
+        found.append(Banner("notice", "Paused", text))
+    if known.held and not known.is_paused:
+        found.append(Banner("bad", "Held", f"{discretion.text(known.held)}."))
+    if known.runs and known.now and not found:
+        found.append(Banner("good", "nstd is running", f"Version {names.shown(known.now.version)}"))
+    elif known.runs and not found:
+        found.append(Banner("notice", "nstd is starting"))
+    return tuple(found)
+
+
+def _news(known: Overview) -> str:
+    latest = max([*known.done[:1], *known.failed[:1]], key=lambda one: one.at, default=None)
+    if latest is None:
+        return ""
+    outcome = "has failed" if latest.state is State.FAILED else "is done"
+    return f"{names.shown(latest.name)} {outcome}"
+
+
+def _running(seen: Seen, record: Record) -> Running:
+    progress = seen.overview.progress(record)
+    inputs, more = _inputs(seen.entries.get(record.job_id))
+    note = "begins" if seen.overview.runs else "was stopped; it goes on at the next start"
+    left = progress.seconds_left if progress and progress.done else None
+    return Running(
+        record.job_id,
+        names.shown(record.name),
+        _moment(record.at),
+        inputs,
+        more,
+        device=names.shown(progress.device) if progress else "",
+        done=progress.done if progress else 0,
+        planned=progress.planned if progress else 0,
+        left="" if left is None else f"about {duration(left)} left",
+        note="" if progress else note,
+        snapshot=seen.snapshots.get(record.job_id, ""),
+    )
+
+
+def _listed(record: Record, when: float, discretion: Discretion) -> Listed:
+    why = discretion.text(record.reason)
+    return Listed(record.job_id, names.shown(record.name), _moment(when), why)
+
+
+def _finished(record: Record, entry: Entry) -> Finished:
+    inputs, more = _inputs(entry)
+    final = entry.target.final.name if entry.target else ""
+    return Finished(
+        entry.job_id,
+        names.shown(record.name),
+        _moment(record.at),
+        inputs,
+        more,
+        Picture(pictures.RESULT, "Result", names.shown(final)),
+        tuple(_summary(entry)),
+        tuple(_facts(entry)),
+    )
+
+
+def _inputs(entry: Entry | None) -> tuple[tuple[Picture, ...], int]:
+    """Content and styles, and how many styles are not among them."""
+    inputs = entry.inputs if entry else ()
+    styles = [one for one in inputs if one.source.role == "style"]
+    shown = [("content", "Content", one) for one in inputs if one.source.role == "content"]
+    for number, one in enumerate(styles[:_STYLES], 1):
+        label = "Style" if len(styles) == 1 else f"Style {number}"
+        shown.append((pictures.style_role(number), label, one))
+    return (
+        tuple(
+            Picture(role, label, names.shown(one.source.relative.name))
+            for role, label, one in shown
+        ),
+        max(0, len(styles) - _STYLES),
+    )
+
+
+def _summary(entry: Entry) -> list[str]:
+    rendered = entry.rendered
+    if rendered is None:
+        return []
+    facts = rendered.facts
+    told = [str(_parameters(entry).get("preset", ""))]
+    told.append(f"{rendered.width} × {rendered.height}")  # noqa: RUF001 - the sign for it
+    if iterations := facts.get("iterations"):
+        told.append(f"{iterations} iterations")
+    spent = facts.get("seconds") or {}
+    told.append(f"{duration(sum(spent.get(stage, 0.0) for stage in _ENGINE_STAGES))} of work")
+    return [names.shown(one) for one in told if one]
+
+
+def _facts(entry: Entry) -> list[Fact]:
+    """Parameters that differ from the defaults, and how it came about."""
+    facts = entry.rendered.facts if entry.rendered else {}
+    defaults = StyleParams().model_dump(mode="json")
+    told: list[tuple[str, Any]] = [
+        (key, value)
+        for key, value in _parameters(entry).items()
+        if key != "preset" and value != defaults.get(key)
+    ]
+    best = ((facts.get("losses") or {}).get("best") or {}).get("total")
+    told += [("best iteration", facts.get("best_iteration"))]
+    told += [("loss", None if best is None else f"{best:.4g}")]
+    told += [("seconds an iteration", facts.get("seconds_per_iteration"))]
+    told += [("device", facts.get("device")), ("precision", facts.get("precision"))]
+    told += [("weights", _weights(entry)), ("duplicate of", entry.duplicate_of or None)]
+    return [Fact(name, names.shown(_plain(value))) for name, value in told if value is not None]
+
+
+def _parameters(entry: Entry) -> Mapping[str, Any]:
+    """As plugins left them; as they were asked for if that isn't known."""
+    told = entry.rendered.facts.get("parameters") if entry.rendered else None
+    found: Mapping[str, Any] = told or (
+        entry.params.model_dump(mode="json") if entry.params else {}
+    )
+    return found
+
+
+def _weights(entry: Entry) -> str | None:
+    """Of the styles in a blend."""
+    styles = [one.source.weight for one in entry.inputs if one.source.role == "style"]
+    return " : ".join(f"{weight:g}" for weight in styles) if len(styles) > 1 else None
+
+
+def _condition(device: Device) -> Condition:
+    deaths = f"{device.deaths} workers died" if device.deaths else ""
+    return Condition(
+        names.shown(device.name), names.shown(device.what), device.condition, device.jobs, deaths
+    )
+
+
+def _moment(seconds: float) -> Moment:
+    return Moment(
+        time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds)),
+        time.strftime("%-d %b %Y, %H:%M %Z", time.localtime(seconds)),
+    )
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_plain(part)}" for key, part in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
