@@ -1,11 +1,12 @@
 """Descent by tiles: peak memory, its growth with the picture, and seconds beside the whole.
 
-    python benchmarks/tiles.py [--sizes 4096x4096:3 8192x6144:1] [--max-memory 4] [--side 256]
+    python benchmarks/tiles.py [--sizes 4096x4096:3 8192x6144:1] [--max-memory 4 8] [--side 256]
 
 Each transfer (preset `quality` at one scale, from the content, best iterate kept) has a process
 of its own, whose peak resident memory the kernel tells. The first table has the large pictures,
 tiles as `max_memory` allows. The second has tiles of one side at growing sizes: what the peak grows
-by, in float32 images of the picture's size. The third has one size by tiles and as a whole.
+by, in float32 images of the picture's size. What grows are whole images, whatever the network, so
+that it stops after block1 there. The third has one size by tiles and as a whole.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from nstd.engine.tiles import Grid, halo, radius
 _GIBIBYTE = 2**30
 _PIXEL_BYTES = 12
 _PLENTY = 1000.0
+_SHALLOW = {"content_layers": {"block1_conv2": 1.0}, "style_layers": {"block1_conv1": 1.0}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +54,19 @@ class Run:
     losses: list[float]
 
 
-def measure(size: tuple[int, int], iterations: int, limit: float) -> Run:
+def measure(
+    size: tuple[int, int], iterations: int, limit: float, **settings: dict[str, float]
+) -> Run:
     """Run a transfer of a size (height, width) in a process of its own, within `limit` GiB."""
-    inside = [*map(str, size), str(iterations), str(limit)]
-    command = [sys.executable, __file__, "--inside", *inside]
+    inside = json.dumps([size, iterations, limit, settings])
+    command = [sys.executable, __file__, "--inside", inside]
     done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - ourselves
     return Run(**json.loads(done.stdout))
 
 
-def transfer(size: tuple[int, int], iterations: int, limit: float) -> dict[str, object]:
+def transfer(
+    size: tuple[int, int], iterations: int, limit: float, settings: dict[str, dict[str, float]]
+) -> dict[str, object]:
     """Run a transfer in this process."""
     wanted = bench.request(
         size,
@@ -70,10 +76,10 @@ def transfer(size: tuple[int, int], iterations: int, limit: float) -> dict[str, 
         max_memory=limit,
         keep="best",
         snapshots=1,  # a call for each iteration, so that each is timed
+        **settings,
     )
     engine = api.engine()
-    plan = Plan(engine, wanted)
-    grid = plan.grid(size)
+    grid = Plan(engine, wanted).grid(size)
     transfer = engine.transfer(wanted)
     seconds = [iterate.seconds for iterate in transfer]
     result = transfer.result()
@@ -88,9 +94,9 @@ def transfer(size: tuple[int, int], iterations: int, limit: float) -> dict[str, 
     }
 
 
-def limit_for(size: tuple[int, int], side: int) -> float:
+def limit_for(size: tuple[int, int], side: int, **settings: dict[str, float]) -> float:
     """The `max_memory` that lets a picture of a size be computed by tiles of this side."""
-    plan = Plan(api.engine(), bench.request((64, 64), "quality"))
+    plan = Plan(api.engine(), bench.request((64, 64), "quality", **settings))
     layers, value_bytes = plan.structure.layers, api.engine().device.convolutions.size
     grid = Grid(side, halo(radius(layers)))
     limit = memory_bytes(layers, *size, value_bytes, grid)
@@ -134,15 +140,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sizes", nargs="*", default=["4096x4096:3", "8192x6144:1"])
     parser.add_argument("--max-memory", type=float, nargs="*", default=[4.0, 8.0], metavar="GIB")
-    parser.add_argument("--grows", nargs="*", default=["512x512", "1024x1024", "1536x1536"])
+    parser.add_argument("--grows", nargs="*", default=["1536x1536", "2560x2560", "3584x3584"])
     parser.add_argument("--side", type=int, default=256, help="of the tiles that stay the same")
     parser.add_argument("--beside", nargs="*", default=["1024x1024"], help="also as a whole")
-    parser.add_argument("--inside", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--inside", help=argparse.SUPPRESS)
     common.add_json_option(parser)
     options = parser.parse_args()
     if options.inside:
-        height, width, iterations, limit = options.inside
-        print(json.dumps(transfer((int(height), int(width)), int(iterations), float(limit))))
+        size, *rest = json.loads(options.inside)
+        print(json.dumps(transfer(tuple(size), *rest)))
         return
     common.warn_if_busy()
     large = []
@@ -151,7 +157,8 @@ def main() -> None:
         large.append(measure(size_of(size), int(iterations), limit))
         show(large[-1:])
     growing = [
-        measure(size, 1, limit_for(size, options.side)) for size in map(size_of, options.grows)
+        measure(size, 2, limit_for(size, options.side, **_SHALLOW), **_SHALLOW)
+        for size in map(size_of, options.grows)
     ]
     if growing:
         show(growing)
