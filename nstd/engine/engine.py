@@ -12,7 +12,8 @@ import tensorflow as tf
 from nstd.engine.adain import Draft
 from nstd.engine.descent import Descent
 from nstd.engine.pace import Pace
-from nstd.engine.tiled import TiledDescent, TileGraphs
+from nstd.engine.tile_graphs import TileGraphs
+from nstd.engine.tiled import TiledDescent
 from nstd.engine.transfer import Transfer
 from nstd.engine.vgg import FeatureExtractor
 
