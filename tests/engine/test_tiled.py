@@ -135,22 +135,19 @@ def test_it_is_so_for_every_term(
 
 
 @pytest.mark.parametrize(
-    ("mistaken", "least", "most"),
+    ("mistaken", "least"),
     [
-        (CroppingGrid(64, 96), 2e-2, 0.3),
-        (Grid(64, 88), 1e-3, 0.1),
-        (ShiftedGrid(64, 96), 1e-3, 0.1),
-        (Grid(64, 64), 1e-5, 1e-2),
+        (CroppingGrid(64, 96), 0.05),
+        (Grid(64, 88), 0.005),
+        (ShiftedGrid(64, 96), 0.005),
+        (Grid(64, 64), 2e-5),
     ],
     ids=["cropping", "misaligned halo", "misaligned tile", "halo too small"],
 )
-def test_mistakes_show(
-    exact: tuple[Case, np.ndarray], mistaken: Grid, least: float, most: float
-) -> None:
+def test_mistakes_show(exact: tuple[Case, np.ndarray], mistaken: Grid, least: float) -> None:
     """Each breaks the equality by far more than rounding does."""
     case, gradient = exact
-    wrong = difference(case.tiled_gradient(mistaken)[1], gradient)
-    assert least < wrong < most
+    assert difference(case.tiled_gradient(mistaken)[1], gradient) > least
 
 
 def test_bfloat16_differs_by_its_rounding(build_engine: Callable[[str], Engine]) -> None:

@@ -29,7 +29,7 @@ SIDE = 64
 # Down to block3, so that the halo is small; two scales, the coarse one whole.
 SETTINGS: dict[str, Any] = {
     "preset": "quality",
-    "iterations": 3,
+    "iterations": 2,
     "min_scale": 106,
     "content_layers": {"block3_conv2": 1.0},
     "style_layers": {"block1_conv1": 2.0, "block2_conv2": 1.0, "block3_conv1": 1.0},
@@ -86,7 +86,7 @@ def test_a_tiled_transfer_resumes(engine: Engine, tmp_path: Path) -> None:
     whole = engine.transfer(wanted).result()
     saving = Checkpoint(tmp_path, every_seconds=0.0)
     for iterate in engine.transfer(wanted, saving):
-        if iterate.iteration + 2 == iterate.planned:
+        if iterate.iteration + 1 == iterate.planned:  # the one before is in the checkpoint
             break
     result = engine.transfer(wanted, saving).result()
     assert any("resumed after iteration" in note for note in result.notes)
@@ -98,7 +98,7 @@ def test_a_picture_that_was_looked_at_stays_as_it_is(engine: Engine) -> None:
     """Later iterations write to the state's image, not to what was handed out."""
     transfer = engine.transfer(request(tiled=True, snapshots=1, min_scale=WIDTH))
     seen = [transfer.image for _ in transfer]
-    assert len(seen) == 3
+    assert len(seen) == 2
     assert not np.array_equal(seen[0], seen[1])
 
 
