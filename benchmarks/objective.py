@@ -78,7 +78,8 @@ def evaluator(engine: Engine, wanted: StyleRequest) -> Callable[[Any], float]:
     exact = wanted.params.model_copy(update={"precision": "float32"})
     plan = Plan(engine, dataclasses.replace(wanted, params=exact))
     targets, weights = plan.targets(wanted.shape), Weights.of(plan.recipe)
-    return lambda image: float(plan.descent.loss(image, targets, weights)[0])
+    descent = plan.descent(wanted.shape)
+    return lambda image: float(descent.loss(image, targets, weights)[0])
 
 
 def paint(
@@ -155,12 +156,13 @@ def descend(engine: Engine, wanted: StyleRequest, evaluate: Callable[[Any], floa
     """Run a preset of one scale step by step, and evaluate after each with the clock stopped."""
     started = time.perf_counter()
     plan = Plan(engine, wanted)
-    state, targets = State.start(plan.start(wanted.shape)), plan.targets(wanted.shape)
+    descent, targets = plan.descent(wanted.shape), plan.targets(wanted.shape)
+    state = State.start(plan.start(wanted.shape), descent.hold)
     weights, schedule = Weights.of(plan.recipe), Schedule.of(plan.recipe, plan.iterations)
     course = Course(time.perf_counter() - started, [], [])
     for _ in range(plan.iterations):
         started = time.perf_counter()
-        state, terms, _ = plan.descent.run(state, targets, weights, schedule, tf.constant(1))
+        state, terms, _ = descent.run(state, targets, weights, schedule, tf.constant(1))
         terms.numpy()
         course.seconds.append(time.perf_counter() - started)
         average = state.average / state.average_weight

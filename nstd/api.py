@@ -51,7 +51,8 @@ def stylize(
 
     Raises:
         ImageError: an image can't be decoded, is too large or too small, or isn't an image.
-        TooLargeError: it would take more than `params.max_memory`.
+        TooLargeError: even by tiles, it would take more than `params.max_memory`, or than the
+            machine has.
         WeightsError: the network's weights can't be had.
         NonFiniteLossError: the optimisation diverged.
     """

@@ -215,8 +215,9 @@ class StyleParams(BaseModel):
         default=None,
         gt=0,
         le=1e5,
-        description="Gibibytes that the estimate may reach before the job is refused. "
-        "Default: none.",
+        description="Gibibytes that the job may take. A picture that would take more is computed "
+        "by tiles, with the same result but more slowly; one that would even so is refused. "
+        "Default: three quarters of the machine's memory, or what is free; on a GPU, all of it.",
     )
     snapshots: int | None = Field(
         default=None,

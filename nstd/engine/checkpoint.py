@@ -48,7 +48,7 @@ def fingerprint(request: StyleRequest, network: str) -> str:
     for image in (request.content, request.start, *(style.rgb for style in request.styles)):
         digest.update(repr(None if image is None else image.shape).encode())
         if image is not None:
-            digest.update(np.ascontiguousarray(image).tobytes())
+            digest.update(np.ascontiguousarray(image).data.cast("B"))
     return digest.hexdigest()
 
 
@@ -91,8 +91,9 @@ def load(checkpoint: Checkpoint, mark: str, like: State) -> Saved | None:
         with checkpoint.path.open("rb") as data, np.load(data, allow_pickle=False) as file:
             if str(file["mark"]) != mark:
                 return None
+            # Arrays of nobody else's, as a descent by tiles needs them.
             parts = len(tf.nest.flatten(like))
-            flat = [tf.constant(file[f"state_{index}"]) for index in range(parts)]
+            flat = [file[f"state_{index}"] for index in range(parts)]
             rows = file["trace"].tolist()
             stage, scale_start = file["place"].tolist()
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

@@ -21,13 +21,16 @@ from nstd.engine.optimizers import Moments, adam, cosine_decay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from nstd.engine.objective import Structure
     from nstd.engine.style import Tensors
     from nstd.engine.vgg import FeatureExtractor
     from nstd.recipes import Optimizer, Recipe
 
-_SCALAR = tf.TensorSpec([], tf.float32)
+    Hold = Callable[[Any], Any]
+
+SCALAR = tf.TensorSpec([], tf.float32)
 _COUNT = tf.TensorSpec([], tf.int32)
 NO_ITERATION = -1
 
@@ -57,11 +60,21 @@ class State(NamedTuple):
     best_iteration: tf.Tensor
 
     @classmethod
-    def start(cls, image: tf.Tensor, optimizer: Optimizer = "adam") -> State:
-        """Before the first iteration, from an image [1, H, W, 3]."""
-        zeros = tf.zeros_like(image)
-        memory = Search.start(image) if optimizer == "lbfgs" else Moments(zeros, zeros)
-        return cls._of_scale(image, memory, tf.constant(0))
+    def start(
+        cls, image: tf.Tensor, hold: Hold = tf.convert_to_tensor, optimizer: Optimizer = "adam"
+    ) -> State:
+        """Before the first iteration, from an image [1, H, W, 3].
+
+        Args:
+            image: float32.
+            hold: makes each image what the descent wants it to be.
+            optimizer: says what is to be remembered.
+        """
+        if optimizer == "lbfgs":
+            memory: Moments | Search = Search.start(tf.convert_to_tensor(image))
+        else:
+            memory = Moments(hold(tf.zeros_like(image)), hold(tf.zeros_like(image)))
+        return cls._of_scale(hold(image), memory, tf.constant(0), hold)
 
     @property
     def latest(self) -> tf.Tensor:
@@ -84,40 +97,50 @@ class State(NamedTuple):
         ended = "L-BFGS ended early: no step lowers the loss" if self.is_done else ""
         return tuple(remark for remark in (failed, ended) if remark)
 
-    def at_size(self, height: int, width: int) -> State:
+    def at_size(self, height: int, width: int, hold: Hold = tf.convert_to_tensor) -> State:
         """The state for the next scale: image and moments resized, average and best afresh.
 
         Adam's first moment is a direction and is resized like the image; the second is a size and
         must stay positive. The history of L-BFGS is of another function now, and is dropped.
+        `hold` as for `start`.
         """
         size = (height, width)
         image = tf.clip_by_value(tf.image.resize(self.latest, size, "bicubic"), 0.0, 1.0)
         if isinstance(self.memory, Search):
             search = Search.start(image, self.memory.failures)
-            return self._of_scale(image, search, self.iteration)
+            return self._of_scale(hold(image), search, self.iteration, hold)
         moments = Moments(
-            tf.image.resize(self.memory.mean, size, "bicubic"),
-            tf.nn.relu(tf.image.resize(self.memory.square, size, "bilinear")),
+            hold(tf.image.resize(self.memory.mean, size, "bicubic")),
+            hold(tf.nn.relu(tf.image.resize(self.memory.square, size, "bilinear"))),
         )
-        return self._of_scale(image, moments, self.iteration)
+        return self._of_scale(image, moments, self.iteration, hold)
+
+    def held(self, hold: Hold) -> State:
+        """The same state, its images made anew by `hold`."""
+        held: State = tf.nest.map_structure(
+            lambda part: hold(part) if len(part.shape) else part, self
+        )
+        return held
 
     @classmethod
-    def _of_scale(cls, image: tf.Tensor, memory: Moments | Search, iteration: tf.Tensor) -> State:
+    def _of_scale(
+        cls, image: tf.Tensor, memory: Moments | Search, iteration: tf.Tensor, hold: Hold
+    ) -> State:
         return cls(
             image,
             memory,
             iteration,
-            tf.zeros_like(image),
+            hold(tf.zeros_like(image)),
             tf.constant(0.0),
-            image,
+            hold(image),
             tf.constant(float("inf")),
             tf.constant(NO_ITERATION),
         )
 
     @classmethod
     def spec(cls) -> State:
-        """Shapes for Adam's graph, which serves every size."""
-        return cls(IMAGE, Moments(IMAGE, IMAGE), _COUNT, IMAGE, _SCALAR, IMAGE, _SCALAR, _COUNT)
+        """Shapes for Adam's graphs, which serve every size."""
+        return cls(IMAGE, Moments(IMAGE, IMAGE), _COUNT, IMAGE, SCALAR, IMAGE, SCALAR, _COUNT)
 
 
 class Schedule(NamedTuple):
@@ -143,7 +166,7 @@ class Schedule(NamedTuple):
     @classmethod
     def spec(cls) -> Schedule:
         """Shapes for the graph."""
-        return cls(_COUNT, _SCALAR, _SCALAR, tf.TensorSpec([2], tf.float32), _SCALAR)
+        return cls(_COUNT, SCALAR, SCALAR, tf.TensorSpec([2], tf.float32), SCALAR)
 
 
 class Descent:
@@ -154,14 +177,18 @@ class Descent:
         structure: of the objective.
 
     Attributes:
+        objective: of this structure.
         traces: how many graphs TensorFlow has traced for it so far.
+        hold: of the state's images; see `State.start`.
     """
+
+    hold: Hold = staticmethod(tf.convert_to_tensor)
 
     def __init__(self, extractor: FeatureExtractor, structure: Structure) -> None:
         self.traces = 0
-        self._objective = Objective(extractor, structure)
+        self.objective = Objective(extractor, structure)
         layers = tf.TensorSpec([None], tf.float32)
-        targets, weights = self._objective.target_specs(), Weights(layers, layers, _SCALAR)
+        targets, weights = self.objective.target_specs(), Weights(layers, layers, SCALAR)
         self.content_targets = graph(self._content_targets, [IMAGE])
         self.style_statistics = graph(self._style_statistics, [IMAGE])
         self.loss = graph(self._loss, [IMAGE, targets, weights])
@@ -172,28 +199,28 @@ class Descent:
 
     def _content_targets(self, image: tf.Tensor) -> list[tf.Tensor]:
         self.traces += 1  # runs while tracing only
-        return self._objective.content_targets(image)
+        return self.objective.content_targets(image)
 
     def _style_statistics(self, image: tf.Tensor) -> list[Tensors]:
         self.traces += 1
-        return self._objective.style_statistics(image)
+        return self.objective.style_statistics(image)
 
     def style_targets(self, statistics: list[Tensors]) -> list[Tensors]:
         """See `Objective.style_targets`; once a scale, so it needs no graph."""
-        return self._objective.style_targets(statistics)
+        return self.objective.style_targets(statistics)
 
     def _loss(self, image: tf.Tensor, targets: Targets, weights: Weights) -> tf.Tensor:
         """[total, content, style, variation] of an image."""
         self.traces += 1
-        return _with_total(self._objective.terms(image, targets, weights))
+        return with_total(self.objective.terms(image, targets, weights))
 
     def _evaluate(
         self, image: tf.Tensor, targets: Targets, weights: Weights
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """[total, content, style, variation] of an image, and the total's gradient."""
         self.traces += 1
-        terms, gradient = self._objective.value_and_gradient(image, targets, weights)
-        return _with_total(terms), gradient
+        terms, gradient = self.objective.value_and_gradient(image, targets, weights)
+        return with_total(terms), gradient
 
     def run(
         self,
@@ -237,10 +264,10 @@ class Descent:
         def iteration(
             done: tf.Tensor, _: tf.Tensor, state: State, trace: tf.TensorArray
         ) -> tuple[tf.Tensor, tf.Tensor, State, tf.TensorArray]:
-            terms, gradient = self._objective.value_and_gradient(state.image, targets, weights)
-            row = _with_total(terms)
-            state = _remember(state, row[0], schedule, state.image)
-            state = _advance(state, gradient, schedule)
+            terms, gradient = self.objective.value_and_gradient(state.image, targets, weights)
+            row = with_total(terms)
+            positions = tf.cast(tf.size(state.image) // 3, tf.float32)
+            state = update(state, row[0], gradient, positions, schedule)
             return done + 1, _are_finite(terms, gradient), state, trace.write(done, row)
 
         trace = tf.TensorArray(tf.float32, size=0, dynamic_size=True, element_shape=[4])
@@ -253,7 +280,7 @@ class Descent:
 
 
 def run_lbfgs(
-    evaluate: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
+    evaluate: Callable[[Any], tuple[tf.Tensor, Any]],
     state: State,
     schedule: Schedule,
     count: int,
@@ -283,13 +310,31 @@ def run_lbfgs(
     return state, tf.stack(rows), finite
 
 
-def _with_total(terms: tf.Tensor) -> tf.Tensor:
+def with_total(terms: tf.Tensor) -> tf.Tensor:
     """Their sum before the terms."""
     return tf.concat([tf.reduce_sum(terms)[None], terms], 0)
 
 
 def _are_finite(*tensors: tf.Tensor) -> tf.Tensor:
     return tf.reduce_all([tf.reduce_all(tf.math.is_finite(tensor)) for tensor in tensors])
+
+
+def update(
+    state: State, loss: tf.Tensor, gradient: tf.Tensor, positions: tf.Tensor, schedule: Schedule
+) -> State:
+    """The state after one iteration of Adam; everything but the scalars is by the pixel.
+
+    Args:
+        state: of the image, or of some rows of it.
+        loss: the image's, a scalar.
+        gradient: like the state's image.
+        positions: H W of the whole image.
+        schedule: of the optimisation.
+    """
+    # A mean over positions makes the gradient fall as 1 / pixels; undone here, so that one
+    # learning rate, one epsilon and moments resized between scales serve every size.
+    remembered = _remember(state, loss, schedule, state.image)
+    return _advance(remembered, gradient * positions, schedule)
 
 
 def _remember(state: State, loss: tf.Tensor, schedule: Schedule, picture: tf.Tensor) -> State:
@@ -308,14 +353,11 @@ def _remember(state: State, loss: tf.Tensor, schedule: Schedule, picture: tf.Ten
 def _advance(state: State, gradient: tf.Tensor, schedule: Schedule) -> State:
     """One update of the pixels, clipped to [0, 1] so that every iterate is a picture."""
     assert isinstance(state.memory, Moments)  # noqa: S101 - the caller has looked
-    # A mean over positions makes the gradient fall as 1 / pixels; undone here, so that one
-    # learning rate, one epsilon and moments resized between scales serve every size.
-    positions = tf.cast(tf.size(state.image) // 3, tf.float32)
     rate = cosine_decay(
         state.iteration, schedule.planned, schedule.learning_rate, schedule.final_rate
     )
     update, moments = adam(
-        gradient * positions,
+        gradient,
         state.memory,
         iteration=state.iteration,
         rate=rate,

@@ -24,13 +24,20 @@ class Device:
         convolutions: the type that convolutions run in; losses, Gram matrices, the image and
             the optimiser's state are float32 on every device.
         deterministic: whether the same request gives the same bytes each time.
+        memory: bytes of a GPU that this process may take, if that is limited.
         tensorflow: its version.
     """
 
     name: str
     convolutions: tf.DType
     deterministic: bool = False
+    memory: int | None = None
     tensorflow: str = str(tf.__version__)
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether it has a memory of its own."""
+        return self.name.startswith("gpu")
 
     @property
     def precision(self) -> str:
@@ -71,7 +78,7 @@ def set_up(
         name = f"cpu ({_cpu()[1]})"
     fast = tf.bfloat16 if capable else tf.float32
     convolutions = fast if precision == "auto" else tf.as_dtype(precision)
-    return Device(name, convolutions, deterministic)
+    return Device(name, convolutions, deterministic, memory_limit if gpus else None)
 
 
 def _bound_memory(gpu: Any, limit: int | None) -> None:  # noqa: ANN401 - TensorFlow's own

@@ -6,11 +6,14 @@ import hashlib
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tensorflow as tf
 
 from nstd.engine.adain import Draft
 from nstd.engine.descent import Descent
 from nstd.engine.pace import Pace
+from nstd.engine.tile_graphs import TileGraphs
+from nstd.engine.tiled import TiledDescent
 from nstd.engine.transfer import Transfer
 from nstd.engine.vgg import FeatureExtractor
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from nstd.domain import Checkpoint, Float32Image, StyleRequest
     from nstd.engine.device import Device, Precision
     from nstd.engine.objective import Structure
+    from nstd.engine.tiles import Grid
     from nstd.engine.weights import Weights
 
 _CACHED_BYTES = 256 * 2**20
@@ -34,17 +38,27 @@ class Network:
         self.dtype = dtype
         self.pace = Pace(dtype)
         self._descents: dict[Structure, Descent] = {}
+        self._tile_graphs: dict[Structure, TileGraphs] = {}
 
     @property
     def traces(self) -> int:
         """Graphs traced so far; a new image size adds none."""
-        return self.draft.traces + sum(descent.traces for descent in self._descents.values())
+        descents = sum(descent.traces for descent in self._descents.values())
+        tiled = sum(graphs.traces for graphs in self._tile_graphs.values())
+        return self.draft.traces + descents + tiled
 
     def descent(self, structure: Structure) -> Descent:
         """The compiled loop for a structure of the objective, made on first use."""
         if structure not in self._descents:
             self._descents[structure] = Descent(self.extractor, structure)
         return self._descents[structure]
+
+    def tiled_descent(self, structure: Structure, grid: Grid) -> TiledDescent:
+        """The same by tiles."""
+        descent = self.descent(structure)
+        if structure not in self._tile_graphs:
+            self._tile_graphs[structure] = TileGraphs(descent.objective)
+        return TiledDescent(descent, self._tile_graphs[structure], grid)
 
 
 class Engine:
@@ -95,7 +109,8 @@ class StyleCache:
 
     def get(self, image: Float32Image, key: object, measure: Callable[[], Any]) -> Any:  # noqa: ANN401
         """The value for an image and a key, measured if it isn't known."""
-        whole = (hashlib.sha256(image.tobytes()).digest(), image.shape, key)
+        pixels = np.ascontiguousarray(image).data.cast("B")
+        whole = (hashlib.sha256(pixels).digest(), image.shape, key)
         if whole in self._values:
             self._values.move_to_end(whole)
             return self._values[whole]

@@ -10,7 +10,9 @@ from nstd.params import LAYERS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from nstd.engine.budget import Budget
     from nstd.engine.objective import Structure
+    from nstd.engine.tiles import Grid
 
 _CHANNELS = (64, 128, 256, 512, 512)
 # TensorFlow, the network and its workspace; then multiples of what the layers hold. By the bytes
@@ -19,7 +21,16 @@ _CHANNELS = (64, 128, 256, 512, 512)
 # AVX-512, bfloat16 at 256 to 2048 on one that multiplies it.
 _BASE_BYTES = {2: 0.9e9, 4: 1.0e9}
 _LIVE_COPIES = {2: 2.5, 4: 3.2}
-_PIXEL_BYTES = 12  # three channels in float32
+# By tiles: multiples of what the layers hold of one tile, fitted likewise to float32 at 384 to 768
+# pixels; and how often the whole image is there in float32: content, style, the state's five, the
+# gradient, and one more for a moment.
+_TILE_COPIES = 2.5
+_WHOLE_IMAGES = 9
+_PIXEL_BYTES = 3 * 4
+# What two passes compute, in iterations of the same pixels without tiles. Such an iteration goes
+# to the layers and back. The first pass goes to the layers; the second there and back, and to the
+# content's. Where the content's derivative depends on its loss, the first goes there for both.
+_PASSES = {"mean_squared": 2.0, "scaled_squared": 2.5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +61,18 @@ class Work:
     roots: float
 
     @classmethod
-    def of(cls, structure: Structure, height: int, width: int) -> Work:
-        """One iteration at a size."""
+    def of(cls, structure: Structure, height: int, width: int, grid: Grid | None = None) -> Work:
+        """One iteration at a size, by tiles if there is a grid."""
         roots = [
             float(channels(layer) ** 3)
             for layer in structure.style_layers
             if structure.style_loss == "w2"
         ]
-        return cls(operations(structure.layers, height, width), sum(roots))
+        if grid is None:
+            return cls(operations(structure.layers, height, width), sum(roots))
+        seen = (tile.seen for tile in grid.tiles(height, width))
+        once = sum(operations(structure.layers, box.height, box.width) for box in seen)
+        return cls(_PASSES[structure.content_loss] * once, sum(roots))
 
     def __mul__(self, times: float) -> Work:
         """So many iterations."""
@@ -91,12 +106,33 @@ def activation_bytes(layers: Iterable[str], height: int, width: int, size: int) 
     )
 
 
+def memory_bytes(
+    layers: Iterable[str], height: int, width: int, size: int, grid: Grid | None = None
+) -> float:
+    """Bytes that the process takes for an iteration, at `size` bytes a value of an activation.
+
+    Args:
+        layers: that the objective looks at.
+        height: of the image.
+        width: likewise.
+        size: 2 or 4.
+        grid: of the tiles, if it is computed by such.
+    """
+    if grid is None:
+        held = _LIVE_COPIES[size] * activation_bytes(layers, height, width, size)
+    else:
+        seen = grid.longest(height), grid.longest(width)
+        held = _TILE_COPIES * activation_bytes(layers, *seen, size)
+        held += _WHOLE_IMAGES * _PIXEL_BYTES * height * width
+    return _BASE_BYTES[size] + held
+
+
 def estimate(
     structure: Structure,
     stages: Iterable[tuple[int, int, int]],
     *,
     seconds: Callable[[Work], float],
-    value_bytes: int,
+    budget: Budget,
     held_images: int = 0,
 ) -> Estimate:
     """What a transfer takes.
@@ -105,16 +141,16 @@ def estimate(
         structure: of its objective.
         stages: (height, width, iterations) of each scale.
         seconds: that the device takes for work.
-        value_bytes: of an activation: 2 in bfloat16, 4 in float32.
+        budget: says which scales are computed by tiles.
         held_images: that the optimizer keeps in float32 beside the usual few.
     """
-    total, largest, kept = 0.0, 0.0, 0.0
+    total, largest = 0.0, 0.0
     for height, width, iterations in stages:
-        total += seconds(Work.of(structure, height, width) * iterations)
-        held = activation_bytes(structure.layers, height, width, value_bytes)
-        largest = max(largest, held)
-        kept = max(kept, float(held_images * height * width * _PIXEL_BYTES))
-    return Estimate(total, _BASE_BYTES[value_bytes] + _LIVE_COPIES[value_bytes] * largest + kept)
+        grid = budget.grid(height, width)
+        total += seconds(Work.of(structure, height, width, grid) * iterations)
+        kept = held_images * height * width * _PIXEL_BYTES
+        largest = max(largest, budget.memory(height, width) + kept)
+    return Estimate(total, largest)
 
 
 def _walk(layers: Iterable[str], height: int, width: int) -> Iterable[tuple[str, int, int]]:

@@ -1,4 +1,4 @@
-"""Graphs that are traced once and serve every size."""
+"""Graphs that are traced once and serve every size, and the adding up of what they return."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
 
@@ -23,3 +23,12 @@ def graph(function: Callable[..., Any], signature: Sequence[Any]) -> Any:  # noq
         signature: shapes and dtypes of its arguments.
     """
     return tf.function(function, input_signature=signature, autograph=False)
+
+
+def add_up(parts: Iterable[Any]) -> Any:  # noqa: ANN401 - any structure of tensors
+    """The sum of structures of float32 tensors, such as an image's tiles have, in float64."""
+    total: Any = None
+    for part in parts:
+        exact = tf.nest.map_structure(lambda values: tf.cast(values, tf.float64), part)
+        total = exact if total is None else tf.nest.map_structure(tf.add, total, exact)
+    return total

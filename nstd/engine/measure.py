@@ -36,8 +36,8 @@ class Loop:
     def __init__(self, engine: Engine, request: StyleRequest) -> None:
         plan = Plan(engine, request)
         self.operations = operations(plan.structure.layers, *request.shape)
-        self._descent = plan.descent
-        self._start = State.start(plan.start(request.shape))
+        self._descent = plan.descent(request.shape)
+        self._start = State.start(plan.start(request.shape), self._descent.hold)
         self._targets = plan.targets(request.shape)
         self._weights = Weights.of(plan.recipe)
         self._schedule = Schedule.of(plan.recipe, plan.iterations)

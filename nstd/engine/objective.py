@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import tensorflow as tf
 
-from nstd.engine import losses
+from nstd.engine.losses import (
+    ChannelSums,
+    DifferenceSums,
+    channel_sums,
+    difference_sums,
+    variation_sum,
+)
 from nstd.engine.style import STYLE_LOSSES, Tensors
+from nstd.engine.tiles import stride
 from nstd.engine.vgg import Padding, Pooling, smallest_side
 
 if TYPE_CHECKING:
@@ -79,6 +86,25 @@ class Weights(NamedTuple):
         )
 
 
+class Sums(NamedTuple):
+    """All that the objective takes from an image, for each content layer and each style layer.
+
+    Sums over positions, so those of an image's parts add up to the image's. Float32 as they are
+    taken; float64 where many are added.
+
+    Attributes:
+        content: of the differences from the content's activations.
+        style: of the features.
+        variation: see `losses.variation_sum`.
+        entries: of the image, H W 3.
+    """
+
+    content: list[DifferenceSums]
+    style: list[ChannelSums]
+    variation: tf.Tensor
+    entries: tf.Tensor
+
+
 class Objective:
     """Loss, gradient and targets for one structure.
 
@@ -90,7 +116,7 @@ class Objective:
     def __init__(self, extractor: FeatureExtractor, structure: Structure) -> None:
         self.structure = structure
         self._extractor = extractor
-        self._content_loss = getattr(losses, structure.content_loss)
+        self._content_distance = getattr(DifferenceSums, structure.content_loss)
         self._style_loss = STYLE_LOSSES[structure.style_loss]
 
     def content_targets(self, image: tf.Tensor) -> list[tf.Tensor]:
@@ -104,6 +130,10 @@ class Objective:
         layers = self.structure.style_layers
         found = self._activations(image, layers)
         return [self._style_loss.statistics(found[layer]) for layer in layers]
+
+    def statistics_of(self, sums: ChannelSums) -> Tensors:
+        """The style loss's statistics of a layer, in the type of the sums."""
+        return self._style_loss.select(*sums.moments())
 
     def style_targets(self, statistics: list[Tensors]) -> list[Tensors]:
         """The style loss's targets from statistics, of one image or averaged over several."""
@@ -119,6 +149,16 @@ class Objective:
             ],
         )
 
+    def sums_spec(self, dtype: tf.DType) -> Sums:
+        """Shapes of the sums."""
+        scalar, vector, matrix = (tf.TensorSpec([None] * rank, dtype) for rank in range(3))
+        return Sums(
+            [DifferenceSums(scalar, scalar, scalar)] * len(self.structure.content_layers),
+            [ChannelSums(vector, matrix, scalar)] * len(self.structure.style_layers),
+            scalar,
+            scalar,
+        )
+
     def value_and_gradient(
         self, image: tf.Tensor, targets: Targets, weights: Weights
     ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -131,24 +171,83 @@ class Objective:
 
     def terms(self, image: tf.Tensor, targets: Targets, weights: Weights) -> tf.Tensor:
         """The weighted terms [content, style, variation] of an image."""
+        return self.terms_of(self.sums(image, targets.content), targets.style, weights)
+
+    def sums(
+        self,
+        image: tf.Tensor,
+        content: list[tf.Tensor] | None,
+        owned: tf.Tensor | None = None,
+    ) -> Sums:
+        """What the objective takes from an image, or from a tile of one.
+
+        Args:
+            image: [1, H, W, 3].
+            content: activations of the content at the same place; None finds no difference.
+            owned: int32 [4], see `Tile.owned_within`: the positions that count. None: all.
+        """
         found = self._activations(image, self.structure.layers)
-        content = [
-            self._content_loss(tf.cast(found[layer], tf.float32), target)
-            for layer, target in zip(self.structure.content_layers, targets.content, strict=True)
-        ]
-        style = [
-            self._style_loss.loss(found[layer], target)
-            for layer, target in zip(self.structure.style_layers, targets.style, strict=True)
+        layers = self.structure.content_layers
+        values = [tf.cast(found[layer], tf.float32) for layer in layers]
+        return Sums(
+            [
+                difference_sums(_owned(value, owned, layer), _owned(target, owned, layer))
+                for layer, value, target in zip(layers, values, content or values, strict=True)
+            ],
+            [
+                channel_sums(_owned(found[layer], owned, layer))
+                for layer in self.structure.style_layers
+            ],
+            variation_sum(image) if owned is None else _owned_variation(image, owned),
+            tf.cast(tf.size(_owned(image, owned)), tf.float32),
+        )
+
+    def terms_of(self, sums: Sums, style: list[Tensors], weights: Weights) -> tf.Tensor:
+        """The weighted terms [content, style, variation], float32 [3], of the sums of an image.
+
+        Args:
+            sums: of all of it, float32 or float64.
+            style: the style's targets.
+            weights: of the terms.
+        """
+        distances = [
+            self._style_loss.distance(self.statistics_of(layer), target)
+            for layer, target in zip(sums.style, style, strict=True)
         ]
         return tf.stack(
             [
-                tf.tensordot(weights.content, tf.stack(content), 1),
-                tf.tensordot(weights.style, tf.stack(style), 1),
-                weights.variation * losses.total_variation(image),
+                self.content_term(sums.content, weights),
+                tf.tensordot(weights.style, tf.stack(distances), 1),
+                weights.variation * tf.cast(sums.variation / sums.entries, tf.float32),
             ]
         )
+
+    def content_term(self, sums: list[DifferenceSums], weights: Weights) -> tf.Tensor:
+        """The weighted content term, a float32 scalar."""
+        distances = [self._content_distance(layer) for layer in sums]
+        return tf.tensordot(weights.content, tf.cast(tf.stack(distances), tf.float32), 1)
 
     def _activations(self, image: tf.Tensor, layers: tuple[str, ...]) -> dict[str, tf.Tensor]:
         return self._extractor.activations(
             image, layers, padding=self.structure.padding, pooling=self.structure.pooling
         )
+
+
+def _owned(values: tf.Tensor, owned: tf.Tensor | None, layer: str | None = None) -> tf.Tensor:
+    """The owned positions of a layer's activations, or of the image; all if `owned` is None.
+
+    Rounded down at the image's end, as pooling does; elsewhere nothing is left to round.
+    """
+    if owned is None:
+        return values
+    top, bottom, left, right = tf.unstack(owned // (stride(layer) if layer else 1))
+    return values[:, top:bottom, left:right]
+
+
+def _owned_variation(image: tf.Tensor, owned: tf.Tensor) -> tf.Tensor:
+    """The variation sum of a tile: of the pairs from its pixels to those below and beside."""
+    top, bottom, left, right = tf.unstack(owned)
+    shape = tf.shape(image)
+    below = tf.cast(bottom < shape[1], tf.int32)
+    beside = tf.cast(right < shape[2], tf.int32)
+    return variation_sum(image[:, top : bottom + below, left : right + beside], below, beside)

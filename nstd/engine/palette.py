@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from nstd.domain import Float32Image
 
 # Luma and the two colour differences of YIQ (NTSC), as in the paper (section 4).
 _TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 _FROM_YIQ = np.linalg.inv(_TO_YIQ)
 _EPSILON = 1e-6
+_STRIP_PIXELS = 2**18
 
 
 def luminance_from(painted: Float32Image, original: Float32Image) -> Float32Image:
@@ -25,16 +28,18 @@ def luminance_from(painted: Float32Image, original: Float32Image) -> Float32Imag
     Returns:
         [H, W, 3], clipped to [0, 1].
     """
-    luma = painted @ _TO_YIQ[0]
-    yiq = original @ _TO_YIQ.T
-    yiq[..., 0] = luma
-    return np.asarray(np.clip(yiq @ _FROM_YIQ.T, 0, 1), np.float32)
+
+    def mixed(painted: np.ndarray, original: np.ndarray) -> np.ndarray:
+        yiq = original @ _TO_YIQ.T
+        yiq[..., 0] = painted @ _TO_YIQ[0]
+        return np.asarray(yiq @ _FROM_YIQ.T)
+
+    return _by_rows(mixed, painted, original)
 
 
 def grey(image: Float32Image) -> Float32Image:
     """The picture's brightness in all three channels, [H, W, 3]."""
-    luma = np.clip(image @ _TO_YIQ[0], 0, 1)
-    return np.repeat(luma[..., None], 3, axis=-1).astype(np.float32)
+    return _by_rows(lambda rows: (rows @ _TO_YIQ[0])[..., None], image)
 
 
 def match_luminance(style: Float32Image, content: Float32Image) -> Float32Image:
@@ -72,8 +77,7 @@ def with_colors(image: Float32Image, mean: np.ndarray, moment: np.ndarray) -> Fl
     """
     own_mean, own = color_moments(image)
     transform = _spread(mean, moment, 0.5) @ _spread(own_mean, own, -0.5)
-    matched = (image - own_mean) @ transform.T + mean
-    return np.asarray(np.clip(matched, 0, 1), np.float32)
+    return _by_rows(lambda rows: (rows - own_mean) @ transform.T + mean, image)
 
 
 def noise_with_colors(
@@ -90,14 +94,42 @@ def noise_with_colors(
     Returns:
         [height, width, 3], clipped to [0, 1].
     """
-    noise = generator.standard_normal((*size, 3)) @ _spread(mean, moment, 0.5) + mean
-    return np.asarray(np.clip(noise, 0, 1), np.float32)
+    spread = _spread(mean, moment, 0.5)
+    blank = np.empty((*size, 3), np.float32)
+    return _by_rows(lambda rows: generator.standard_normal(rows.shape) @ spread + mean, blank)
 
 
 def color_moments(image: Float32Image) -> tuple[np.ndarray, np.ndarray]:
     """Mean [3] and raw second moment [3, 3] of the pixels, float64: what blends linearly."""
-    pixels = image.reshape(-1, 3).astype(np.float64)
-    return pixels.mean(0), pixels.T @ pixels / len(pixels)
+    first, second = np.zeros(3), np.zeros((3, 3))
+    for strip in _strips(image):
+        pixels = image[strip].reshape(-1, 3).astype(np.float64)
+        first += pixels.sum(0)
+        second += pixels.T @ pixels
+    positions = image.shape[0] * image.shape[1]
+    return first / positions, second / positions
+
+
+def _by_rows(change: Callable[..., np.ndarray], *images: np.ndarray) -> Float32Image:
+    """A pixel-wise change, clipped to [0, 1].
+
+    A few rows at a time: it is computed in float64, and of a large picture there is no room for a
+    copy in that.
+
+    Args:
+        change: of some rows of each image, [h, W, 3]; gives those rows, or one channel for all.
+        *images: [H, W, 3] each.
+    """
+    found = np.empty(images[0].shape, np.float32)
+    for strip in _strips(found):
+        found[strip] = np.clip(change(*(image[strip] for image in images)), 0, 1)
+    return found
+
+
+def _strips(image: np.ndarray) -> Iterator[slice]:
+    """Rows of an image, a few at a time."""
+    rows = max(1, _STRIP_PIXELS // image.shape[1])
+    return (slice(start, start + rows) for start in range(0, image.shape[0], rows))
 
 
 def _spread(mean: np.ndarray, moment: np.ndarray, exponent: float) -> np.ndarray:

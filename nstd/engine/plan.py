@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from nstd.engine import adain, lbfgs, palette
+from nstd.engine import adain, lbfgs, memory, palette
+from nstd.engine.adain import TiledDraft
+from nstd.engine.budget import Budget
 from nstd.engine.checkpoint import fingerprint
 from nstd.engine.estimate import Estimate, Work, estimate
 from nstd.engine.objective import Structure, Targets
@@ -21,11 +23,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nstd.domain import Float32Image, StyleImage, StyleRequest
+    from nstd.engine.adain import Draft
     from nstd.engine.descent import Descent
     from nstd.engine.engine import Engine
+    from nstd.engine.tiled import TiledDescent
+    from nstd.engine.tiles import Grid
     from nstd.recipes import Init, Recipe
 
 _GIBIBYTE = 2**30
+# Of the machine's memory; the rest is for other programs, and for estimates that are too low.
+_SHARE_OF_HOST = 0.75
 
 
 class Plan:
@@ -45,7 +52,8 @@ class Plan:
 
     Raises:
         ImageTooSmallError: an image has no position left at the deepest layer.
-        TooLargeError: the estimate exceeds the request's `max_memory`.
+        TooLargeError: even by tiles, the estimate exceeds the request's `max_memory`, or the
+            machine's memory.
     """
 
     def __init__(self, engine: Engine, request: StyleRequest) -> None:
@@ -58,6 +66,8 @@ class Plan:
         self.iterations = sum(stage.iterations for stage in self.stages)
         self.content, self._styles = _in_optimised_colors(request, self.recipe)
         self.seconds = {"draft": 0.0, "targets": 0.0}
+        self._memory = None if engine.device.is_gpu else memory.host()
+        self._budget = Budget(self.structure.layers, self._network.dtype.size, self._limit())
         self.estimate = self._estimate()
         self._refuse_large()
         self._refuse_small()
@@ -67,10 +77,27 @@ class Plan:
         """Of the convolutions."""
         return str(self._network.dtype.name)
 
-    @property
-    def descent(self) -> Descent:
-        """The compiled loop."""
-        return self._network.descent(self.structure)
+    def grid(self, size: tuple[int, int]) -> Grid | None:
+        """The tiles of images of this size, (height, width); None: they're computed whole."""
+        return self._budget.grid(*size)
+
+    def descent(self, size: tuple[int, int]) -> Descent | TiledDescent:
+        """The compiled loop for images of this size, (height, width): by tiles if need be."""
+        grid = self.grid(size)
+        if grid is None:
+            return self._network.descent(self.structure)
+        return self._network.tiled_descent(self.structure, grid)
+
+    def economise(self, size: tuple[int, int]) -> bool:
+        """Use tiles at a size that did not fit into the device's memory as a whole.
+
+        Returns:
+            False if tiles are used already.
+        """
+        if self.grid(size) is not None:
+            return False
+        self._budget = self._budget.after_failure(*size)
+        return True
 
     @property
     def sizes(self) -> list[tuple[int, int, int]]:
@@ -79,7 +106,8 @@ class Plan:
 
     def learn(self, size: tuple[int, int], iterations: int, seconds: float) -> None:
         """Let later estimates know what iterations at a size took."""
-        self._network.pace.learn(Work.of(self.structure, *size) * iterations, seconds)
+        work = Work.of(self.structure, *size, self.grid(size))
+        self._network.pace.learn(work * iterations, seconds)
 
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) of a scale; the last one is the result's, exactly."""
@@ -91,8 +119,8 @@ class Plan:
         """Of everything that determines the result."""
         return fingerprint(self._request, f"{self._engine.weights.sha256} {self.precision}")
 
-    def start(self, size: tuple[int, int]) -> tf.Tensor:
-        """The image before the first iteration, [1, height, width, 3]."""
+    def start(self, size: tuple[int, int]) -> Any:  # noqa: ANN401 - an array or a tensor
+        """The image before the first iteration, float32 [1, height, width, 3]."""
         start = self._request.start
         if start is not None and self.recipe.init == "image":
             in_grey = self.recipe.preserve_color == "luminance"  # as the content then is
@@ -100,21 +128,25 @@ class Plan:
         generator = np.random.default_rng(self._request.params.seed)
         is_noise_drafted = self._request.content is None and self.recipe.init == "adain"
         if self.recipe.init == "random" or is_noise_drafted:
-            noise = tf.constant(generator.random((1, *size, 3), np.float32))
+            noise = generator.random((1, *size, 3), np.float32)
             return self._draft(noise, max(size)) if is_noise_drafted else noise
         if self.recipe.init == "style_stats":
             colors = self._style_colors(max(size))
-            return tf.constant(palette.noise_with_colors(size, *colors, generator)[None])
+            return palette.noise_with_colors(size, *colors, generator)[None]
         content = _at(self.content, size)
         return content if self.recipe.init == "content" else self._draft(content, max(size))
 
     def targets(self, size: tuple[int, int]) -> Targets:
         """What the image should match at a scale."""
         started = time.perf_counter()
-        statistics = self._blended(max(size), self.structure, self.descent.style_statistics)
+        statistics = self._blended(
+            max(size),
+            self.structure,
+            lambda image: self.descent(image.shape[1:3]).style_statistics(image),
+        )
+        descent = self.descent(size)
         targets = Targets(
-            self.descent.content_targets(_at(self.content, size)),
-            self.descent.style_targets(statistics),
+            descent.content_targets(_at(self.content, size)), descent.style_targets(statistics)
         )
         self.seconds["targets"] += time.perf_counter() - started
         return targets
@@ -125,12 +157,14 @@ class Plan:
             return image
         return palette.luminance_from(image, self._request.content)
 
-    def _draft(self, content: tf.Tensor, side: int) -> tf.Tensor:
+    def _draft(self, content: Float32Image, side: int) -> Any:  # noqa: ANN401 - as `start`
         started = time.perf_counter()
-        draft = self._network.draft
-        mean, deviation = self._blended(side, "adain", draft.statistics)
+        mean, deviation = self._blended(
+            side, "adain", lambda image: self._drafting(image).statistics(image)
+        )
         alpha = self.recipe.alpha
-        image = draft.paint(content, mean, deviation, tf.constant(alpha, tf.float32))
+        painter = self._drafting(content)
+        image = painter.paint(content, mean, deviation, tf.constant(alpha, tf.float32))
         if self.stages:
             # A warm start: the draft's colours are near the style's, and iterations are dear.
             matched = palette.with_colors(np.asarray(image[0]), *self._style_colors(side))
@@ -138,17 +172,23 @@ class Plan:
         self.seconds["draft"] += time.perf_counter() - started
         return image
 
+    def _drafting(self, image: Float32Image) -> Draft | TiledDraft:
+        """What drafts an image [1, H, W, 3]: by tiles where the objective is."""
+        grid = self.grid(image.shape[1:3])
+        draft = self._network.draft
+        return draft if grid is None else TiledDraft(draft, grid.side)
+
     def _style_colors(self, side: int) -> tuple[np.ndarray, np.ndarray]:
         """Mean and raw second moment of the styles' colours at a scale."""
 
-        def measure(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            mean, moment = palette.color_moments(image.numpy())
+        def measure(image: Float32Image) -> tuple[tf.Tensor, tf.Tensor]:
+            mean, moment = palette.color_moments(image[0])
             return tf.constant(mean), tf.constant(moment)
 
         mean, moment = self._blended(side, "colors", measure)
         return mean.numpy(), moment.numpy()
 
-    def _blended(self, side: int, key: object, measure: Callable[[tf.Tensor], Any]) -> Any:  # noqa: ANN401 - what `measure` returns
+    def _blended(self, side: int, key: object, measure: Callable[[Float32Image], Any]) -> Any:  # noqa: ANN401 - what `measure` returns
         """Statistics of the styles at a scale, averaged by share; measured once for each style."""
         total: Any = None
         for style in self._styles:
@@ -156,7 +196,7 @@ class Plan:
             measured = self._engine.styles.get(
                 rgb,
                 (key, self._network.dtype),
-                functools.partial(measure, tf.constant(rgb[None])),
+                functools.partial(measure, rgb[None]),
             )
             part = tf.nest.map_structure(functools.partial(tf.multiply, style.weight), measured)
             total = part if total is None else tf.nest.map_structure(tf.add, total, part)
@@ -180,21 +220,39 @@ class Plan:
             self.structure,
             self.sizes or [(*self._request.shape, 1)],
             seconds=self._network.pace.seconds,
-            value_bytes=self._network.dtype.size,
+            budget=self._budget,
             held_images=lbfgs.HELD_IMAGES if self.recipe.optimizer == "lbfgs" else 0,
         )
 
+    def _limit(self) -> float | None:
+        """Bytes above which images are computed by tiles; None: nothing tells."""
+        wanted = self._request.params.max_memory
+        if wanted is not None:
+            return wanted * _GIBIBYTE
+        if self._memory is None:
+            return self._engine.device.memory
+        most = _SHARE_OF_HOST * self._memory.total
+        # Tiles round otherwise than whole images, so where bytes are to be the same each time, it
+        # mustn't depend on what else is running.
+        is_fixed = self._engine.device.deterministic
+        return most if is_fixed else min(most, self._memory.available)
+
     def _refuse_large(self) -> None:
-        limit = self._request.params.max_memory
+        """Even by tiles the whole image is there several times over."""
+        wanted = self._request.params.max_memory
+        limit, what = wanted, f"max_memory: {wanted:g}" if wanted else ""
+        if wanted is None and self._memory is not None:
+            limit = self._memory.total / _GIBIBYTE
+            what = f"the {limit:.1f} GiB of this machine"
         if limit is None or self.estimate.memory <= limit * _GIBIBYTE:
             return
         height, width = self._request.shape
         raise TooLargeError(
-            f"{width}x{height} pixels would take about {self.estimate.memory / _GIBIBYTE:.1f} GiB, "
-            f"more than max_memory: {limit:g}",
+            f"{width}x{height} pixels would take about {self.estimate.memory / _GIBIBYTE:.1f} GiB "
+            f"even by tiles, more than {what}",
             file=self._request.name,
             key="size",
-            remedy="lower size, or raise max_memory",
+            remedy="lower size" if wanted is None else "lower size, or raise max_memory",
         )
 
     def _refuse_small(self) -> None:
@@ -235,9 +293,9 @@ def _recipe(request: StyleRequest) -> Recipe:
     return dataclasses.replace(recipe, content_weight=0.0, init=init, preserve_color="none")
 
 
-def _at(pixels: Float32Image, size: tuple[int, int]) -> tf.Tensor:
+def _at(pixels: Float32Image, size: tuple[int, int]) -> Float32Image:
     """A picture at a size (height, width), [1, height, width, 3]."""
-    return tf.constant((pixels if pixels.shape[:2] == size else resize(pixels, size))[None])
+    return (pixels if pixels.shape[:2] == size else resize(pixels, size))[None]
 
 
 def _in_optimised_colors(

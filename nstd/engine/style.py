@@ -29,12 +29,20 @@ class StyleLoss(Protocol):
         """What is measured: means over positions, so that several images may be averaged."""
         ...
 
+    def select(self, mean: tf.Tensor, moment: tf.Tensor) -> Tensors:
+        """The statistics, out of the mean [C] and the raw second moment [C, C] of features."""
+        ...
+
     def target(self, statistics: Tensors) -> Tensors:
         """What the loss needs of a style's statistics, computed once for a transfer."""
         ...
 
     def loss(self, features: tf.Tensor, target: Tensors) -> tf.Tensor:
         """How far features are from a target; a scalar, 0 if their statistics agree."""
+        ...
+
+    def distance(self, statistics: Tensors, target: Tensors) -> tf.Tensor:
+        """As `loss`, from the features' statistics, float32 or float64; float32."""
         ...
 
 
@@ -48,13 +56,22 @@ class Gram:
         """The Gram matrix [C, C], divisor H W."""
         return (gram_matrix(features),)
 
+    def select(self, mean: tf.Tensor, moment: tf.Tensor) -> Tensors:
+        """The Gram matrix, which is the moment."""
+        del mean
+        return (moment,)
+
     def target(self, statistics: Tensors) -> Tensors:
         """The Gram matrix itself."""
         return statistics
 
     def loss(self, features: tf.Tensor, target: Tensors) -> tf.Tensor:
         """The distance between the features' Gram matrix and the target's."""
-        return self._distance(gram_matrix(features), target[0])
+        return self.distance(self.statistics(features), target)
+
+    def distance(self, statistics: Tensors, target: Tensors) -> tf.Tensor:
+        """The distance between two Gram matrices."""
+        return self._distance(tf.cast(statistics[0], tf.float32), target[0])
 
 
 class GramScaled(Gram):
@@ -77,7 +94,11 @@ class Wasserstein:
 
     def statistics(self, features: tf.Tensor) -> Tensors:
         """Mean [C] and raw second moment [C, C], divisor H W."""
-        return moments(features)
+        return self.select(*moments(features))
+
+    def select(self, mean: tf.Tensor, moment: tf.Tensor) -> Tensors:
+        """Both."""
+        return mean, moment
 
     def target(self, statistics: Tensors) -> Tensors:
         """Mean [C], root of the covariance [C, C], its trace."""
@@ -89,12 +110,16 @@ class Wasserstein:
 
     def loss(self, features: tf.Tensor, target: Tensors) -> tf.Tensor:
         """The squared distance, divided by the number of channels."""
+        return self.distance(self.statistics(features), target)
+
+    def distance(self, statistics: Tensors, target: Tensors) -> tf.Tensor:
+        """The squared distance, divided by the number of channels."""
         mean, root, trace = target
-        own_mean, own_moment = self.statistics(features)
+        own_mean, own_moment = statistics
         covariance = _covariance(own_mean, own_moment)
         channels = tf.cast(tf.shape(mean)[0], tf.float64)
         spread = (tf.linalg.trace(covariance) + trace - 2 * fidelity(covariance, root)) / channels
-        return mean_squared(own_mean, mean) + tf.cast(spread, tf.float32)
+        return mean_squared(tf.cast(own_mean, tf.float32), mean) + tf.cast(spread, tf.float32)
 
 
 @tf.custom_gradient

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -19,13 +20,14 @@ from nstd.engine.plan import Plan
 from nstd.errors import DeviceMemoryError, NonFiniteLossError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from nstd.domain import Checkpoint, Float32Image, StyleRequest
     from nstd.engine.descent import Descent
     from nstd.engine.engine import Engine
     from nstd.engine.estimate import Estimate
     from nstd.engine.objective import Targets
+    from nstd.engine.tiled import TiledDescent
 
 # Long enough that calls cost nothing beside the work, short enough for a lively progress bar.
 _SECONDS_A_CALL = 0.5
@@ -47,7 +49,8 @@ class Transfer:
 
     Raises:
         ImageTooSmallError: an image has no position left at the deepest layer.
-        TooLargeError: the estimate exceeds the request's `max_memory`.
+        TooLargeError: even by tiles, the estimate exceeds the request's `max_memory`, or the
+            machine's memory.
 
     Iterating raises DeviceMemoryError if the device has too little memory after all.
     """
@@ -63,7 +66,7 @@ class Transfer:
         self._mark = self._plan.fingerprint() if saving else ""
         self._state: State | None = None
         self._scale_start = 0
-        self._image: tf.Tensor | None = None
+        self._image: Any = None  # a tensor, or an array where there are tiles
         self._kept = "draft"
         self._loss: Losses | None = None
         self._best: tuple[int, float] | None = None
@@ -92,7 +95,8 @@ class Transfer:
         """The picture as it stands, float32 [h, w, 3] in [0, 1], at the present scale's size."""
         if self._image is not None:
             return np.asarray(self._image[0])
-        return self._plan.content if self._state is None else np.asarray(self._state.latest[0])
+        # A copy: by tiles, the state's image is written to.
+        return self._plan.content if self._state is None else np.array(self._state.latest[0])
 
     def result(self) -> StyleResult:
         """The stylised image; runs whatever iterations are left.
@@ -139,33 +143,59 @@ class Transfer:
         deadline = math.inf if limit is None else time.perf_counter() + limit
         first = self._resume()
         if not self._plan.stages:
-            self._image = self._plan.start(self._request.shape)
+            yield from self._by_tiles_at_need(self._draft, self._request.shape)
         for index in range(first, len(self._plan.stages)):
             size = self._plan.size(index)
-            if self._state is None:
-                self._state = State.start(self._plan.start(size), self._plan.recipe.optimizer)
-            elif tuple(self._state.image.shape[1:3]) != size:
-                self._state = self._state.at_size(*size)
-                self._scale_start, self._best = len(self._trace), None
-            yield from self._descend(index, size, deadline)
+            stage = functools.partial(self._stage, index, size, deadline)
+            yield from self._by_tiles_at_need(stage, size)
             if self._image is not None:
                 break
+
+    def _by_tiles_at_need(
+        self, action: Callable[[], Iterator[Iterate]], size: tuple[int, int]
+    ) -> Iterator[Iterate]:
+        """Run it; go on by tiles if the device's memory doesn't hold the image as a whole."""
+        try:
+            yield from action()
+        except tf.errors.ResourceExhaustedError:
+            if not self._plan.economise(size):
+                raise
+            self._notes.append(f"{size[1]}x{size[0]} by tiles, after the device's memory ran out")
+            if self._state is not None:
+                self._state = self._state.held(self._plan.descent(size).hold)
+            yield from action()
+
+    def _draft(self) -> Iterator[Iterate]:
+        """A preset without iterations: its start is its result."""
+        self._image = self._plan.start(self._request.shape)
+        return iter(())
+
+    def _stage(self, index: int, size: tuple[int, int], deadline: float) -> Iterator[Iterate]:
+        """Run one scale, or what is left of it."""
+        hold = self._plan.descent(size).hold
+        if self._state is None:
+            self._state = State.start(self._plan.start(size), hold, self._plan.recipe.optimizer)
+        elif tuple(self._state.image.shape[1:3]) != size:
+            self._state = self._state.at_size(*size, hold)
+            self._scale_start, self._best = len(self._trace), None
+        yield from self._descend(index, size, deadline)
 
     def _descend(self, index: int, size: tuple[int, int], deadline: float) -> Iterator[Iterate]:
         """Run one scale; sets the kept picture if it is the last."""
         assert self._state is not None  # noqa: S101 - set by the caller
         stage = self._plan.stages[index]
-        descent, targets = self._plan.descent, self._plan.targets(size)
+        descent, targets = self._plan.descent(size), self._plan.targets(size)
         weights = Weights.of(self._plan.recipe)
         schedule = Schedule.of(self._plan.recipe, self._plan.iterations)
         end = self._scale_start + stage.iterations
         count, finite, warm, saved_at = 1, True, False, time.perf_counter()
         while finite and len(self._trace) < end and not self._has_settled():
             started = time.perf_counter()
-            self._state, terms, all_finite = descent.run(
+            state, terms, all_finite = descent.run(
                 self._state, targets, weights, schedule, tf.constant(count)
             )
             rows, finite = terms.numpy().tolist(), bool(all_finite)
+            self._state = state
             taken = time.perf_counter() - started
             self._optimise_seconds += taken
             if warm:
@@ -175,8 +205,8 @@ class Transfer:
                 yield self._record(Losses(*row), taken / len(rows), stage.side)
             now = time.perf_counter()
             if self._saving and finite and now - saved_at >= self._saving.every_seconds:
-                state = Saved(index, self._scale_start, self._state, tuple(self._trace))
-                checkpoint.save(self._saving, state, self._mark)
+                saved = Saved(index, self._scale_start, self._state, tuple(self._trace))
+                checkpoint.save(self._saving, saved, self._mark)
                 saved_at = now
             if now >= deadline:
                 self._notes.append(f"time_limit ended it at iteration {len(self._trace) - 1}")
@@ -185,6 +215,9 @@ class Transfer:
             count = max(1, min(wanted, end - len(self._trace), self._until_snapshot()))
         if not finite:
             self._accept_or_fail()
+        is_last = index == len(self._plan.stages) - 1
+        if is_last or not finite or time.perf_counter() >= deadline:
+            self._keep(descent, targets, weights)
         self._scales.append(
             ScaleSummary(
                 size[1],
@@ -194,9 +227,6 @@ class Transfer:
                 float(self._state.best_loss),
             )
         )
-        is_last = index == len(self._plan.stages) - 1
-        if is_last or not finite or time.perf_counter() >= deadline:
-            self._keep(descent, targets, weights)
 
     def _record(self, losses: Losses, seconds: float, scale: int) -> Iterate:
         iteration = len(self._trace)
@@ -241,7 +271,7 @@ class Transfer:
             )
         self._notes.append(f"stopped at iteration {last}: loss or gradient not finite")
 
-    def _keep(self, descent: Descent, targets: Targets, weights: Weights) -> None:
+    def _keep(self, descent: Descent | TiledDescent, targets: Targets, weights: Weights) -> None:
         """Choose the picture that is the result, and bring it to the result's size."""
         assert self._state is not None  # noqa: S101 - a scale has run
         assert self._best is not None  # noqa: S101 - and had a finite iterate
@@ -251,7 +281,7 @@ class Transfer:
         if keep == "last":
             self._kept, image = "last", state.latest
         elif keep in {"average", "lower"}:
-            average = state.average / state.average_weight
+            average = state.average / np.float32(state.average_weight)
             losses = Losses(*descent.loss(average, targets, weights).numpy().tolist())
             if keep == "average" or losses.total < self._loss.total:
                 self._kept, image, self._loss = "average", average, losses
@@ -265,7 +295,7 @@ class Transfer:
 
     def _resume(self) -> int:
         """Take up a checkpoint if there is one; returns the scale to begin with."""
-        like = State.start(tf.zeros([1, 1, 1, 3]), self._plan.recipe.optimizer)
+        like = State.start(tf.zeros([1, 1, 1, 3]), optimizer=self._plan.recipe.optimizer)
         saved = checkpoint.load(self._saving, self._mark, like) if self._saving else None
         if saved is None:
             return 0

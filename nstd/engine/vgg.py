@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import tensorflow as tf
 
 from nstd.engine.convolution import Convolution
+from nstd.engine.tiles import stride
 from nstd.params import LAYERS
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ Pooling = Literal["max", "average"]
 
 def smallest_side(layers: Iterable[str]) -> int:
     """The image side in pixels at which the deepest of `layers` still has one position."""
-    return max(1 << (_block(layer) - 1) for layer in layers)
+    return max(map(stride, layers))
 
 
 class FeatureExtractor:
@@ -98,7 +99,3 @@ class FeatureExtractor:
 def pad_one(features: tf.Tensor, mode: Literal["REFLECT", "SYMMETRIC"]) -> tf.Tensor:
     """[1, H, W, C] -> [1, H + 2, W + 2, C], continued past its border."""
     return tf.pad(features, [[0, 0], [1, 1], [1, 1], [0, 0]], mode)
-
-
-def _block(layer: str) -> int:
-    return int(layer.removeprefix("block").split("_")[0])

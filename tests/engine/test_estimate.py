@@ -6,8 +6,10 @@ from typing import Literal
 
 import pytest
 
+from nstd.engine.budget import Budget
 from nstd.engine.estimate import Estimate, Work, activation_bytes, estimate, operations
 from nstd.engine.objective import Structure
+from nstd.engine.tiles import Grid
 
 
 def structure(style_loss: Literal["gram", "w2"]) -> Structure:
@@ -53,7 +55,7 @@ def test_seconds_add_up_over_scales_and_memory_is_the_largest() -> None:
             structure("w2"),
             stages,
             seconds=lambda work: work.convolutions / 1e9 + work.roots / 1e6,
-            value_bytes=4,
+            budget=Budget(("block1_conv1", "block3_conv1"), 4, None),
         )
 
     found = expect(stages)
@@ -70,6 +72,15 @@ def test_only_the_wasserstein_loss_takes_roots() -> None:
     assert gram.convolutions == transport.convolutions
     assert Work.of(structure("w2"), 128, 96).roots == transport.roots
     assert transport * 3 == Work(3 * transport.convolutions, 3 * transport.roots)
+
+
+def test_tiles_are_more_work() -> None:
+    """Two passes over tiles and their halos, the content's activations each time, no more roots."""
+    grid = Grid(64, 16)
+    whole, tiled = (Work.of(structure("w2"), 128, 64, found) for found in (None, grid))
+    layers = ["block1_conv1", "block3_conv1"]
+    assert tiled.convolutions == 2 * 2 * operations(layers, 80, 64)
+    assert tiled.roots == whole.roots
 
 
 @pytest.mark.parametrize(

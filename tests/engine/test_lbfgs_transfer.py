@@ -79,7 +79,7 @@ def test_resumed_equals_uninterrupted(engine: Engine, tmp_path: Path, stop_after
 
 def test_the_history_is_dropped_between_scales() -> None:
     """It is of another function; the image is the accepted one, and failures count on."""
-    state = State.start(tf.fill([1, 16, 16, 3], 0.5), "lbfgs")
+    state = State.start(tf.fill([1, 16, 16, 3], 0.5), optimizer="lbfgs")
     search = state.memory._replace(
         point=tf.fill([1, 16, 16, 3], 0.25),
         pairs=tuple(pair._replace(step=pair.step + 1) for pair in state.memory.pairs),

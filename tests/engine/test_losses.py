@@ -119,3 +119,43 @@ def test_total_variation_of_stripes() -> None:
 def test_total_variation_of_one_pixel() -> None:
     """A picture without neighbours has no variation."""
     assert float(losses.total_variation(tf.constant(np.ones((1, 1, 1, 3), np.float32)))) == 0.0
+
+
+def test_the_variation_of_parts_adds_up() -> None:
+    """Each pair counts in one part, though parts share the row or the column at their seam."""
+    image = tf.constant(RNG.random((1, 7, 9, 3)).astype(np.float32))
+    parts = [
+        losses.variation_sum(image[:, :4, :5], 1, 1),
+        losses.variation_sum(image[:, :4, 4:], below=1),
+        losses.variation_sum(image[:, 3:, :5], beside=1),
+        losses.variation_sum(image[:, 3:, 4:]),
+    ]
+    assert sum(map(float, parts)) == pytest.approx(float(losses.variation_sum(image)), rel=1e-6)
+
+
+def test_the_gradient_of_the_variation_is_its_slope() -> None:
+    """Of a part too: written out by hand, it agrees with a difference."""
+    image = tf.constant(RNG.random((1, 4, 5, 3)).astype(np.float32))
+    along = tf.constant(RNG.normal(size=image.shape).astype(np.float32))
+    for seam in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        with tf.GradientTape() as tape:
+            tape.watch(image)
+            value = losses.variation_sum(image, *seam)
+        slope = float(tf.reduce_sum(tape.gradient(value, image) * along))
+        ends = [float(losses.variation_sum(image + sign * 0.1 * along, *seam)) for sign in (1, -1)]
+        assert slope == pytest.approx((ends[0] - ends[1]) / 0.2, rel=1e-3)
+
+
+def test_sums_of_parts_make_the_moments() -> None:
+    """Mean and Gram matrix come out of the sums of two halves."""
+    features = tf.constant(RNG.normal(size=(1, 6, 4, 5)).astype(np.float32))
+    halves = [losses.channel_sums(features[:, rows]) for rows in (slice(0, 2), slice(2, 6))]
+    whole = losses.ChannelSums(*(tf.add(*parts) for parts in zip(*halves, strict=True)))
+    for found, wanted in zip(whole.moments(), losses.moments(features), strict=True):
+        assert np.allclose(found, wanted, atol=1e-6)
+
+
+def test_a_part_without_positions_has_no_sums() -> None:
+    """A narrow tile owns no position of a deep layer; that is no division by zero yet."""
+    sums = losses.channel_sums(tf.zeros([1, 0, 3, 4]))
+    assert [float(tf.reduce_sum(part)) for part in sums] == [0, 0, 0]
