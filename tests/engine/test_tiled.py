@@ -197,6 +197,27 @@ def test_iterations_are_the_whole_images(engine: Engine) -> None:
     assert state.best_image is start.best_image
 
 
+def test_searches_are_the_whole_images(engine: Engine) -> None:
+    """L-BFGS is told the same by tiles, and so it goes the same way."""
+    case = Case(engine, request(67, 97, preset="fast", optimizer="lbfgs", **SHALLOW))
+    targets, by_tiles, weights = case.targets
+    schedule = Schedule.of(case.wanted.params.recipe(97), 5)
+    whole, trace, _ = case.descent.run(
+        State.start(tf.constant(case.image), optimizer="lbfgs"),
+        targets,
+        weights,
+        schedule,
+        tf.constant(5),
+    )
+    tiled = case.tiled(side=32)
+    start = State.start(case.image, tiled.hold, "lbfgs")
+    state, found, finite = tiled.run(start, by_tiles, weights, schedule, tf.constant(5))
+    assert finite
+    assert found.numpy() == pytest.approx(trace.numpy(), rel=1e-3)
+    assert found.numpy()[-1, 0] < 0.9 * found.numpy()[0, 0]
+    assert np.allclose(state.latest, whole.latest, atol=1e-2)
+
+
 def test_a_step_that_is_no_number_is_the_last(engine: Engine) -> None:
     """As for the whole image: the iteration is counted, and said not to be finite."""
     case = Case(engine, request(67, 97, preset="fast", **SHALLOW))
