@@ -105,10 +105,10 @@ class State(NamedTuple):
         `hold` as for `start`.
         """
         size = (height, width)
-        image = tf.clip_by_value(tf.image.resize(self.latest, size, "bicubic"), 0.0, 1.0)
+        image = hold(tf.clip_by_value(tf.image.resize(self.latest, size, "bicubic"), 0.0, 1.0))
         if isinstance(self.memory, Search):
-            search = Search.start(image, self.memory.failures)
-            return self._of_scale(hold(image), search, self.iteration, hold)
+            search = Search.start(tf.convert_to_tensor(image), self.memory.failures)
+            return self._of_scale(image, search, self.iteration, hold)
         moments = Moments(
             hold(tf.image.resize(self.memory.mean, size, "bicubic")),
             hold(tf.nn.relu(tf.image.resize(self.memory.square, size, "bilinear"))),
