@@ -234,7 +234,8 @@ def test_no_answer_has_a_path_of_the_server(desk: Desk, broken: str) -> None:
     """Whatever went wrong with a job, and whatever is asked for."""
     configure(desk, styles=[desk.config.root / "library"])
     root = desk.config.root
-    mistake = Failure.of(CannotWriteError(f"[Errno 28] No space: '{root}/state/work/1/x.tmp'"))
+    copy = layout.work(desk.config) / "1" / "x.tmp"
+    mistake = Failure.of(CannotWriteError(f"[Errno 28] No space: '{copy}'"))
     other = Failure.of(ImageError("can't be read: /etc/secret/a.jpg (from /opt/x y/z)"))
     entries = [published(desk, "p"), failed(desk, "m", failure=mistake)]
     entries.append(failed(desk, "o", failure=other))
