@@ -7,7 +7,6 @@ made of them, and none takes them away.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import yaml
@@ -45,7 +44,7 @@ class HotFolders:
     def __init__(self, config: Config, inbox: Inbox) -> None:
         self._config = config
         self._inbox = inbox
-        self._read: dict[Path, tuple[FileIdentity, FolderDefaults | NstdError]] = {}
+        self._understood: dict[Path, tuple[FileIdentity, FolderDefaults | Waiting]] = {}
         self._defaults: dict[Path, FolderDefaults] = {}
         self._own: frozenset[Path] = frozenset()
         self.waiting: dict[Path, Waiting] = {}
@@ -54,14 +53,13 @@ class HotFolders:
         """Take note of what the inbox holds now."""
         self._defaults, self.waiting = {}, {}
         found = [path for path in self._inbox.files if path.name == names.FOLDER_DEFAULTS]
-        self._read = {path: self._read[path] for path in found if path in self._read}
+        self._understood = {p: v for p, v in self._understood.items() if p in self._inbox.files}
         for path in found:
-            try:
-                self._defaults[path.parent] = self._parsed(path)
-            except NotYetError as reason:
-                self.waiting[path.parent] = Waiting(path, str(reason), reason.settling)
-            except NstdError as error:
-                self.waiting[path.parent] = Waiting(path, str(error), settling=False)
+            said = self._said(path)
+            if isinstance(said, Waiting):
+                self.waiting[path.parent] = said
+            else:
+                self._defaults[path.parent] = said
         self._own = frozenset(
             folder / name for folder, said in self._defaults.items() for name in said.images
         )
@@ -99,31 +97,29 @@ class HotFolders:
             if not any(folder in unread for folder in image.parents):
                 yield image
 
-    def _parsed(self, path: Path) -> FolderDefaults:
-        """What a file says; one that hasn't changed isn't read again.
-
-        Raises:
-            NotYetError: it is empty, still changing, or gone.
-            SidecarError: what is wrong with it.
-        """
+    def _said(self, path: Path) -> FolderDefaults | Waiting:
+        """What a file says, or why it can't be used; one that hasn't changed isn't read again."""
         if self._inbox.age(path) < self._config.settle_seconds:
-            raise SettlingError("is still changing")
+            return Waiting(path, "is still changing", settling=True)
         found = self._inbox.files[path].identity
         if found.size == 0:
-            raise NotYetError("is empty")
-        known = self._read.get(path)
+            return Waiting(path, "is empty", settling=False)
+        known = self._understood.get(path)
         if known is None or known[0] != found:
-            data = notes.read(self._config, path)
-            self._read[path] = known = found, self._understood(data, path)
-        if isinstance(known[1], NstdError):
-            raise known[1]
+            try:
+                data = notes.read(self._config, path)
+            except NotYetError as reason:
+                return Waiting(path, str(reason), reason.settling)
+            except NstdError as error:  # which may be mended without changing the file
+                return Waiting(path, str(error), settling=False)
+            self._understood[path] = known = found, self._parsed(path, data)
         return known[1]
 
-    def _understood(self, data: bytes, path: Path) -> FolderDefaults | NstdError:
+    def _parsed(self, path: Path, data: bytes) -> FolderDefaults | Waiting:
         try:
             return sidecar.parse_folder(data, file=path.name, defaults=self._config.defaults)
         except NstdError as error:
-            return error
+            return Waiting(path, str(error), settling=False)
 
 
 def order(desk: Desk, image: Path) -> bool:
@@ -161,7 +157,7 @@ def is_hot(root: Path, folder: Path) -> bool:
 def _sidecar(image: str) -> bytes:
     """The text; a name that YAML can't hold is left out, since the sidecar has the same."""
     try:
-        os.fsencode(image).decode("utf-8")
-    except UnicodeDecodeError:
+        image.encode()
+    except UnicodeEncodeError:
         return b"{}\n"
     return yaml.safe_dump({"content": image}, allow_unicode=True).encode()
