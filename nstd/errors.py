@@ -7,6 +7,7 @@ use. An instance says what is wrong, in which file, at which key, and what to do
 
 from __future__ import annotations
 
+import errno
 from enum import StrEnum
 from typing import ClassVar
 
@@ -83,6 +84,28 @@ class CannotListenError(NstdError):
     code = "cannot_listen"
     disposition = Disposition.FATAL
     exit_code = 69
+
+    @classmethod
+    def of(
+        cls, error: OSError, section: str, address: str, port: int, *, other: str = ""
+    ) -> CannotListenError:
+        """What the system said of an address and port of a section of the configuration.
+
+        Args:
+            error: as it was raised.
+            section: of the configuration.
+            address: that it names.
+            port: likewise.
+            other: what the port may be instead of another number, if anything.
+        """
+        is_port = error.errno in {errno.EADDRINUSE, errno.EACCES}
+        return cls(
+            f"can't listen on {address} port {port}: {error.strerror}",
+            key=f"{section}.{'port' if is_port else 'address'}",
+            remedy=f"name another port{other}"
+            if is_port
+            else "name an address of this machine, such as 127.0.0.1",
+        )
 
 
 class ExtraAbsentError(NstdError):

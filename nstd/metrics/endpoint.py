@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 import threading
 from socketserver import TCPServer, ThreadingMixIn
@@ -136,12 +135,7 @@ def _listen(metrics: Metrics, registry: CollectorRegistry) -> _Listening | None:
     try:
         server = make_server(address, port, make_wsgi_app(registry), kind, _Handler)
     except OSError as error:
-        is_port = error.errno in {errno.EADDRINUSE, errno.EACCES}
-        raise CannotListenError(
-            f"can't listen on {address} port {port}: {error.strerror}",
-            key="metrics.port" if is_port else "metrics.address",
-            remedy="name another port, or null for no metrics"
-            if is_port
-            else "name an address of this machine, such as 127.0.0.1",
+        raise CannotListenError.of(
+            error, "metrics", address, port, other=", or null for no metrics"
         ) from error
     return _Listening(server)

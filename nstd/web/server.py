@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import signal
 import socket
 from typing import TYPE_CHECKING, Final
@@ -64,14 +63,7 @@ def _listen(web: Web) -> socket.socket:
     try:
         return socket.create_server((web.address, web.port), family=family)
     except OSError as error:
-        is_port = error.errno in {errno.EADDRINUSE, errno.EACCES}
-        raise CannotListenError(
-            f"can't listen on {web.address} port {web.port}: {error.strerror}",
-            key="web.port" if is_port else "web.address",
-            remedy="name another port"
-            if is_port
-            else "name an address of this machine, such as 127.0.0.1",
-        ) from error
+        raise CannotListenError.of(error, "web", web.address, web.port) from error
 
 
 def _url(web: Web) -> str:
