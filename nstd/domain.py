@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from nstd.errors import Disposition
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from nstd.sidecar import Sidecar
 
     Float32Image = NDArray[np.float32]
+
+SNAPSHOT_FOLDER: Final = "snapshots"  # in an attempt's work folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import nstd
 from nstd import encoding, images, resampling
-from nstd.domain import Checkpoint, Rendered, StyleImage, StyleRequest
+from nstd.domain import SNAPSHOT_FOLDER, Checkpoint, Rendered, StyleImage, StyleRequest
 from nstd.plugins.chain import Chain
 from nstd.report import Report, Shown, thumbnail
 from nstd.spool.files import fsync, sha256, writing
@@ -162,7 +162,7 @@ class Rendering:
         return picture
 
     def _leave_snapshot(self, iteration: int) -> None:
-        folder = self._job.work / "snapshots"
+        folder = self._job.work / SNAPSHOT_FOLDER
         path = folder / f"{iteration:06}.jpg"
         with writing(path):
             folder.mkdir(exist_ok=True)

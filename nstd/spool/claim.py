@@ -175,7 +175,7 @@ def job(config: Config, entry: Entry) -> Job:
         styles,
         entry.params,
         starts[0] if starts else None,
-        work / "checkpoint",
+        layout.checkpoint(config, entry.job_id),
         config.checkpoint_seconds,
     )
 

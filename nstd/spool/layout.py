@@ -54,6 +54,11 @@ def work(config: Config) -> Path:
     return config.folder("state") / "work"
 
 
+def checkpoint(config: Config, job_id: str) -> Path:
+    """Where a job's checkpoint lies; all of its attempts share it."""
+    return work(config) / job_id / "checkpoint"
+
+
 def ledger(config: Config) -> Path:
     """The ledger."""
     return config.folder("state") / "ledger.sqlite"

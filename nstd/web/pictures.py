@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from nstd.domain import SNAPSHOT_FOLDER, Checkpoint
 from nstd.entry import Role, State
 from nstd.spool import beneath, layout
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 RESULT: Final = "result"
 SNAPSHOT: Final = "snapshot"
 _STYLE: Final = re.compile(r"style-([1-9]\d{0,3})", re.ASCII)
-_SNAPSHOTS: Final = "snapshots"
-_CHECKPOINT: Final = Path("checkpoint", "checkpoint.npz")
 _PUBLISHED: Final = (State.PUBLISHED, State.RETIRED)
 
 
@@ -86,7 +85,7 @@ def find(
     if role == SNAPSHOT:
         newest = snapshot(config, entry.job_id) if entry.state is State.RUNNING else None
         found = _open(newest) if newest else None
-        if found and newest and newest.relative.name == _CHECKPOINT.name:
+        if found and newest and newest.relative == _checkpoint(config, entry.job_id):
             return Found(found.file, found.identity, is_checkpoint=True)
         return found
     places = _of_result(config, entry) if role == RESULT else _of_input(config, entry, role, filed)
@@ -100,17 +99,23 @@ def snapshot(config: Config, job_id: str) -> Place | None:
     iterate too.
     """
     work = layout.work(config)
-    places = [Path(job_id) / _CHECKPOINT]
+    places = [_checkpoint(config, job_id)]
     # Only numbered folders are attempts'; whoever can write here is the daemon's own group.
     with contextlib.suppress(OSError):
         for attempt in (work / job_id).iterdir():
             if attempt.name.isdecimal():
-                places += _latest(work, attempt / _SNAPSHOTS)
+                places += _latest(work, attempt / SNAPSHOT_FOLDER)
     known = [(beneath.identity(work, place), place) for place in places]
     newest = max(
         ((found.mtime_ns, str(place), found) for found, place in known if found), default=None
     )
     return Place(work, Path(newest[1]), newest[2]) if newest else None
+
+
+def _checkpoint(config: Config, job_id: str) -> Path:
+    """A job's checkpoint, relative to the work folder."""
+    file = Checkpoint(layout.checkpoint(config, job_id)).path
+    return file.relative_to(layout.work(config))
 
 
 def _latest(work: Path, folder: Path) -> list[Path]:
