@@ -57,7 +57,7 @@ def main() -> None:
     """Run the command line; the one place that turns errors into exit codes."""
     if sys.stderr is None:  # closed by whoever started us
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for good
-    # Whether any package has a plugin for pydantic: a look at all of them, for nothing.
+    # Pydantic would look through every installed package for plugins of its own; none is used.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         app()

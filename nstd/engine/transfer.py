@@ -295,8 +295,10 @@ class Transfer:
 
     def _resume(self) -> int:
         """Take up a checkpoint if there is one; returns the scale to begin with."""
+        if self._saving is None:
+            return 0
         like = State.start(tf.zeros([1, 1, 1, 3]), optimizer=self._plan.recipe.optimizer)
-        saved = checkpoint.load(self._saving, self._mark, like) if self._saving else None
+        saved = checkpoint.load(self._saving, self._mark, like)
         if saved is None:
             return 0
         self._state, self._scale_start = saved.state, saved.scale_start
