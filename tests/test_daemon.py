@@ -244,6 +244,22 @@ def test_a_signal_stops_in_order(tmp_path: Path, number: int) -> None:
     ]
 
 
+def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
+    """40. Long before the grace time is over; the running job goes on at the next start."""
+    daemon = DaemonProcess(tmp_path, copying=True, grace_seconds=3600.0)
+    daemon.wait_for("daemon.started")
+    drop(tmp_path / "inbox", "long", LONG)
+    daemon.wait_for("job.progress")
+    daemon.process.send_signal(signal.SIGTERM)
+    daemon.wait_for("daemon.stopping", grace_seconds=3600.0)
+    assert daemon.process.poll() is None, "it waits for the job"
+    assert daemon.stop() == 0
+    assert names(tmp_path / "outbox") == set()
+    with contextlib.closing(Ledger(tmp_path / "state" / "ledger.sqlite")) as ledger:
+        (entry,) = ledger.unsettled(State.CLAIMED)
+    assert (entry.name, entry.attempts, entry.crashes) == ("long", 0, 0)
+
+
 def test_a_job_within_the_grace_time_is_finished(tmp_path: Path) -> None:
     """A stop does not throw away what is nearly done."""
     daemon = DaemonProcess(tmp_path, copying=True, grace_seconds=50.0)

@@ -8,9 +8,11 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
-from nstd import worker
+from nstd import telemetry, worker
 from nstd.devices import Gpu, Pin
+from nstd.domain import Rendered
 from nstd.errors import DeviceAbsentError, EngineUnavailableError
 from nstd.images import ImageLimits
 from nstd.station import Station
@@ -123,3 +125,44 @@ def test_a_gpu_that_tensorflow_does_not_find_is_an_error(tmp_path: Path) -> None
     )
     with pytest.raises(DeviceAbsentError, match="TensorFlow only finds cpu"):
         tend(station)
+
+
+def computing_on_it(connection: Connection, options: worker.Options) -> None:
+    """Say that the engine is on the GPU, and be at hand."""
+    del options
+    connection.send(worker.Ready("gpu:0 (imagined)", "bfloat16", 0.1))
+    time.sleep(1e6)
+
+
+def test_the_gpu_that_it_is_pinned_to_is_logged(tmp_path: Path) -> None:
+    """Name, memory and compute capability, as soon as the worker is ready."""
+    station = Station(
+        options(tmp_path, ABSENT),
+        computing_on_it,
+        stall_seconds=9.0,
+        begin_seconds=99.0,
+        job_seconds=None,
+        tries=3,
+    )
+    with structlog.testing.capture_logs() as logged:
+        tend(station)
+    (ready,) = (line for line in logged if line["event"] == telemetry.WORKER_READY)
+    assert (ready["pin"], ready["device"]) == ("gpu:0", "gpu:0 (imagined)")
+    assert ready["gpu"] == "gpu:0 imagined (1 GiB, compute capability 9.0, GPU-1)"
+    station.stop()
+
+
+def test_the_manifest_tells_of_the_gpu(tmp_path: Path) -> None:
+    """All that the driver told of it; nothing where the worker is on the CPU."""
+    rendered = Rendered(tmp_path / "a.png", "0" * 64, 64, 48, {"device": "gpu:0 (imagined)"})
+    facts = worker._on_device(rendered, ABSENT).facts
+    assert facts["device"] == "gpu:0 (imagined)"
+    assert facts["pin"] == "gpu:0"
+    assert facts["gpu"] == {
+        "index": 0,
+        "uuid": "GPU-1",
+        "name": "imagined",
+        "memory": 2**30,
+        "capability": "9.0",
+    }
+    assert worker._on_device(rendered, CPU).facts["gpu"] is None
