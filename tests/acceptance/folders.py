@@ -33,8 +33,10 @@ def running(root: Path, **given: Any) -> Iterator[DaemonProcess]:
         assert not mistakes, mistakes[0]["exception"]
         assert process.other_lines == []
     finally:
+        # However the test went, nothing of this daemon's is left for the next one to be blamed for.
         if process.process.poll() is None:
             process.process.kill()
+            process.ended()
 
 
 def run_once(root: Path, **given: Any) -> tuple[int, DaemonProcess]:

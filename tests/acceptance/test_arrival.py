@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import sys
 import threading
@@ -184,11 +185,17 @@ def test_the_order_of_arrival_is_free(daemon: DaemonProcess, inbox: Path) -> Non
 def test_an_incomplete_pair_is_reported_and_then_named(tmp_path: Path) -> None:
     """5. Log and STATUS.txt say at once what is missing; after a time the job fails over it."""
     drop(tmp_path / "inbox", "early", "content: missing.jpg\n")
-    with running(tmp_path, incomplete_seconds=3.0) as daemon:
+    with running(tmp_path, incomplete_seconds=600.0) as daemon:
         daemon.wait_for("scan.waiting", sidecar="early.yaml", reason="missing.jpg is not there")
         status = tmp_path / "inbox" / "STATUS.txt"
         until(lambda: status.exists() and "missing.jpg is not there" in status.read_text())
         assert "Incomplete: 1\n  early.yaml: missing.jpg is not there\n" in status.read_text()
+        # The time is over when nobody looks at the status any more, however slow the machine.
+        config = tmp_path / "config.yaml"
+        told = json.loads(config.read_text())
+        told["limits"]["incomplete_seconds"] = 0.1
+        config.write_text(json.dumps(told))
+        daemon.process.send_signal(signal.SIGHUP)
         daemon.wait_for("job.retired", name="early")
         until(lambda: "Failed: 1\n  early: early.yaml: content: waited" in status.read_text())
     told = reason(tmp_path, "early")
