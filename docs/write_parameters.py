@@ -53,7 +53,7 @@ def values(field: FieldInfo) -> str:
         more = "".join(words for kind, words in others.items() if kind in kinds)
         return ", ".join(f"`{choice}`" for choice in choices) + more
     if dict in kinds or any(getattr(part, "__origin__", None) is dict for part in kinds):
-        return "mapping"
+        return "file name, mapping" if str in kinds else "mapping"
     bounds = [
         words.format(f"{getattr(found, name):g}")
         for kind, (name, words) in BOUNDS.items()

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nstd.api import stylize
-    from nstd.domain import StyleRequest, StyleResult
+    from nstd.domain import Region, StyleRequest, StyleResult
     from nstd.params import StyleParams
 
 __version__ = "0.1.0"
-__all__ = ["StyleParams", "StyleRequest", "StyleResult", "__version__", "stylize"]
+__all__ = ["Region", "StyleParams", "StyleRequest", "StyleResult", "__version__", "stylize"]
 
 _HOMES = {
     "stylize": "nstd.api",
+    "Region": "nstd.domain",
     "StyleParams": "nstd.params",
     "StyleRequest": "nstd.domain",
     "StyleResult": "nstd.domain",

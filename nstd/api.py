@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from nstd import images, resampling
+from nstd import images, masks, resampling
 from nstd.domain import StyleImage, StyleRequest
 from nstd.engine import weights
 from nstd.engine.build import build
-from nstd.errors import ImageError
+from nstd.errors import ImageError, ParamsError
 from nstd.params import StyleParams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nstd.domain import Checkpoint, Float32Image, StyleResult
+    from nstd.domain import Checkpoint, Float32Image, Region, StyleResult
     from nstd.engine.device import Precision
     from nstd.engine.engine import Engine
     from nstd.engine.transfer import Transfer
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Source: TypeAlias = "str | Path | Float32Image"
 
 _CHANNELS = 3
+_MASK_AXES = 2
 
 
 def stylize(
@@ -34,6 +35,7 @@ def stylize(
     params: StyleParams | None = None,
     *,
     init: Source | None = None,
+    regions: Sequence[Region] | None = None,
     using: Engine | None = None,
 ) -> StyleResult:
     """Paint `content` in the manner of `style`.
@@ -44,6 +46,8 @@ def stylize(
         params: default: the default preset at the content's size, up to 1024 pixels.
         init: a picture to start from, in place of what `params.init` says; stretched to the
             result's size.
+        regions: which parts of the content are painted how, in place of what `content_mask` and
+            `style_mask` of the parameters say.
         using: see `engine`; default: one with the default settings.
 
     Returns:
@@ -51,12 +55,13 @@ def stylize(
 
     Raises:
         ImageError: an image can't be decoded, is too large or too small, or isn't an image.
+        ParamsError: masks don't match, or are empty.
         TooLargeError: even by tiles, it would take more than `params.max_memory`, or than the
             machine has.
         WeightsError: the network's weights can't be had.
         NonFiniteLossError: the optimisation diverged.
     """
-    return start(content, style, params, init=init, using=using).result()
+    return start(content, style, params, init=init, regions=regions, using=using).result()
 
 
 def start(
@@ -65,6 +70,7 @@ def start(
     params: StyleParams | None = None,
     *,
     init: Source | None = None,
+    regions: Sequence[Region] | None = None,
     using: Engine | None = None,
     saving: Checkpoint | None = None,
 ) -> Transfer:
@@ -84,12 +90,16 @@ def start(
     if content is not None and pixels.shape[:2] != (height, width):
         pixels = resampling.resize(pixels, (height, width))
     begin = params.init_file if init is None else init
+    if regions is None:
+        side = max(height, width, round(max(height, width) * params.style_scale))
+        regions = masks.regions(params, len(pictures), lambda name: _pixels(name, "mask"), side)
     request = StyleRequest(
         None if content is None else pixels,
         tuple(StyleImage(rgb) for rgb in pictures),
         params,
         texture_shape=(height, width),
         start=None if begin is None else _pixels(begin, "init"),
+        regions=_checked(regions, len(pictures)),
     )
     return (using or engine()).transfer(request, saving)
 
@@ -107,6 +117,26 @@ def engine(
             so ask for it first, and hand the engine over with `using`.
     """
     return build(weights.resolve(None), precision, threads, deterministic=deterministic)
+
+
+def _checked(regions: Sequence[Region], styles: int) -> tuple[Region, ...]:
+    """The regions, if they have what the engine takes for granted."""
+    for region in regions:
+        found = [mask for mask in region.styles if mask is not None]
+        if len(region.styles) != styles or not found:
+            raise ParamsError(
+                f"region {region.name!r} has {len(region.styles)} masks for {styles} styles, "
+                f"{len(found)} of them not None",
+                remedy="pass one for each style, and one at least that is an array",
+            )
+        for mask in (region.content, *found):
+            in_range = mask.ndim == _MASK_AXES and mask.size and 0 <= mask.min() <= mask.max() <= 1
+            if not in_range or not mask.max():
+                raise ParamsError(
+                    f"a mask of region {region.name!r} is empty or no float array [H, W] in [0, 1]",
+                    remedy="pass one that is 1 where the region is",
+                )
+    return tuple(regions)
 
 
 def _pixels(source: Source, role: str) -> Float32Image:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nstd.sidecar import Sidecar
 
     Float32Image = NDArray[np.float32]
+    Float32Mask = NDArray[np.float32]
 
 SNAPSHOT_FOLDER: Final = "snapshots"  # in an attempt's work folder
 
@@ -53,7 +54,7 @@ class Candidate:
         identity: of the version that was read.
         sidecar: what it says; None if that can't be understood.
         sources: the images, the content first, the styles in the sidecar's order, then the one
-            that `init` names.
+            that `init` names, then the masks.
     """
 
     path: Path
@@ -78,6 +79,7 @@ class Job:
     Attributes:
         work: a folder of this attempt's own, where the worker leaves the encoded result.
         start: the image that `params.init` names, if it names one.
+        masks: the images that `params.mask_files` names, in that order.
         checkpoint: a folder that all attempts share; None: nothing is saved on the way.
         checkpoint_seconds: between two checkpoints.
     """
@@ -89,6 +91,7 @@ class Job:
     styles: tuple[WeightedFile, ...]
     params: StyleParams
     start: WeightedFile | None = None
+    masks: tuple[WeightedFile, ...] = ()
     checkpoint: Path | None = None
     checkpoint_seconds: float = 60.0
 
@@ -106,6 +109,23 @@ class StyleImage:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """A part of the content, and the parts of the styles that it is painted in.
+
+    Masks are float32 [H, W] in [0, 1], of any size: they are stretched to their picture's.
+
+    Attributes:
+        name: for messages.
+        content: 1 where the region is; in between at a soft edge.
+        styles: likewise, for each style; None: the style has no part in this region.
+    """
+
+    name: str
+    content: Float32Mask
+    styles: tuple[Float32Mask | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StyleRequest:
     """What the engine is asked for. Content: float32 RGB [H, W, 3] in [0, 1], sRGB.
 
@@ -115,6 +135,8 @@ class StyleRequest:
         texture_shape: (height, width).
         start: what to start from instead of what `params.init` says, float32 RGB [H', W', 3] in
             [0, 1]; stretched to the result's size.
+        regions: which part is painted how; what none of them covers stays as the content is.
+            None at all: the whole content is one region, the whole of each style its model.
     """
 
     content: Float32Image | None
@@ -123,6 +145,7 @@ class StyleRequest:
     name: str = "the content image"
     texture_shape: tuple[int, int] | None = None
     start: Float32Image | None = None
+    regions: tuple[Region, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nstd.params import StyleParams
 
 REPORT: Final = ".report.html"
-Role = Literal["content", "style", "init"]
+Role = Literal["content", "style", "init", "mask"]
 
 
 class State(StrEnum):

@@ -127,6 +127,7 @@ def _inputs(entry: Entry) -> dict[str, Any]:
         "content": contents[0] if contents else None,
         "styles": [{**_input(one), "weight": one.source.weight} for one in styles],
         "init": starts[0] if starts else None,
+        "masks": [_input(one) for one in entry.inputs if one.source.role == "mask"],
     }
 
 

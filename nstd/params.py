@@ -28,6 +28,7 @@ from nstd.recipes import (
     normalised,
 )
 from nstd.recipes import StyleLossName as StyleLossName  # noqa: PLC0414 - part of this module
+from nstd.regions import ContentMask, StyleMasks, files
 from nstd.validation import problems, suggestion, summarise
 
 if TYPE_CHECKING:
@@ -183,6 +184,18 @@ class StyleParams(BaseModel):
         description="Keep the content's colours: `luminance` paints brightness only, `match` "
         "gives the style the content's colours first.",
     )
+    content_mask: ContentMask = Field(
+        default=None,
+        description="Regions of the content: a label image, whose colours are the regions "
+        "(`#rrggbb`), or {region: grey image}, white where the region is. In a sidecar, files "
+        "beside it; stretched to the content's size. What no region covers stays as it is.",
+    )
+    style_mask: StyleMasks = Field(
+        default=None,
+        description="Where in the style the regions are found: masks like `content_mask`, or "
+        "{region: all}; with several styles, a list with one for each, or null. Regions of a "
+        "style without mask: its whole.",
+    )
     alpha: float = Field(
         default=1.0, ge=0, le=1, description="Share of the style in the AdaIN draft or warm start."
     )
@@ -305,6 +318,22 @@ class StyleParams(BaseModel):
     def init_file(self) -> str | None:
         """The image file that `init` names, if it names one."""
         return None if self.init in (None, *_INITS) else self.init
+
+    @property
+    def image_files(self) -> tuple[tuple[str, str], ...]:
+        """(key, name) of each image file that the parameters name: first the start, then masks."""
+        start = [("init", self.init_file)] if self.init_file else []
+        content, style = files(self.content_mask), files(self.style_mask)
+        return (
+            *start,
+            *(("content_mask", name) for name in content),
+            *(("style_mask", name) for name in style if name not in content),
+        )
+
+    @property
+    def mask_files(self) -> tuple[str, ...]:
+        """The images that `content_mask` and `style_mask` name, each once."""
+        return tuple(name for key, name in self.image_files if key != "init")
 
     def _start(self, base: Recipe) -> Init:
         if not base.schedule:

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import nstd
-from nstd import encoding, images, resampling
+from nstd import encoding, images, masks, resampling
 from nstd.domain import SNAPSHOT_FOLDER, Checkpoint, Rendered, StyleImage, StyleRequest
 from nstd.plugins.chain import Chain
 from nstd.report import Report, Shown, thumbnail
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from nstd.domain import Float32Image, Iterate, Job, StyleResult, WeightedFile
+    from nstd.domain import Float32Image, Iterate, Job, Region, StyleResult, WeightedFile
     from nstd.engine.engine import Engine
     from nstd.engine.estimate import Estimate
     from nstd.images import ImageLimits, Picture
@@ -151,7 +151,19 @@ class Rendering:
             sized.name,
             (height, width),
             self._load(job.start, side, "start").rgb if job.start else None,
+            self._regions(max(side, style_side)),
         )
+
+    def _regions(self, side: int) -> tuple[Region, ...]:
+        """What the job's masks say."""
+        files = dict(zip(self._job.params.mask_files, self._job.masks, strict=True))
+
+        def load(name: str) -> Float32Image:
+            file = files[name]
+            # As large as it is: to reduce a label image is to invent colours.
+            return images.load(file.path, limits=self._limits, name=file.name).rgb
+
+        return masks.regions(self._job.params, len(self._job.styles), load, side)
 
     def _load(self, file: WeightedFile, side: int, role: Role) -> Picture:
         picture = images.load(file.path, limits=self._limits, name=file.name, max_side=side)

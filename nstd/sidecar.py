@@ -27,6 +27,8 @@ from nstd.validation import problems, summarise
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from nstd.entry import Role
+
 Model = TypeVar("Model", bound=BaseModel)
 
 TEXTURE = "none"
@@ -123,9 +125,11 @@ class Sidecar:
     params: StyleParams
 
     @property
-    def start(self) -> str | None:
-        """Name of the image to start from, relative to the sidecar's folder, if there is one."""
-        return self.params.init_file
+    def further(self) -> tuple[tuple[Role, str], ...]:
+        """Role and name, relative to the sidecar's folder, of images that parameters name."""
+        return tuple(
+            ("init" if key == "init" else "mask", name) for key, name in self.params.image_files
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +184,7 @@ def parse_folder(
     """Read a hot folder's `nstd.yaml`; arguments and errors as those of `parse`."""
     head, params, own = _read(FolderHead, data, defaults or {}, file, FOLDER_REMEDY)
     images = {name for name, _ in head.styles}
-    if "init" in own and params.init_file is not None:
-        images.add(params.init_file)
+    images.update(name for key, name in params.image_files if key in own)
     return FolderDefaults(head.styles, head.priority, own, frozenset(images))
 
 
@@ -201,15 +204,23 @@ def _read(
     known = [*model.model_fields, *StyleParams.model_fields]
     head = _validated(model, own, known, found)
     params = _validated(StyleParams, {**defaults, **rest}, known, found)
-    if params is not None and params.init_file is not None:
-        try:
-            _below(params.init_file)
-        except ValueError as error:
-            found.append(("init", f"{error}, not {params.init_file!r}"))
+    if params is not None:
+        found += _misplaced(params)
     if head is None or params is None or found:
         what, key = summarise(found)
         raise SidecarError(what, file=file, key=key, remedy=remedy)
     return head, params, rest
+
+
+def _misplaced(params: StyleParams) -> list[tuple[str, str]]:
+    """The parameters' image files that aren't where a sidecar's may be."""
+    found = []
+    for key, name in params.image_files:
+        try:
+            _below(name)
+        except ValueError as error:
+            found.append((key, f"{error}, not {name!r}"))
+    return found
 
 
 def _validated(

@@ -60,6 +60,7 @@ def stylize(
             WeightedFile(Path(params.init_file), params.init_file, 1.0)
             if params.init_file
             else None,
+            tuple(WeightedFile(Path(name), name, 1.0) for name in params.mask_files),
         )
         with progress.IterationBar() as bar:
             bar.say("loading the network")

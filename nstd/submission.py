@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from nstd import images, names, sidecar
+from nstd import images, names, regions, sidecar
 from nstd.errors import (
     CannotWriteError,
     InboxAbsentError,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nstd.config import Config
 
 _TRIES = 1000
+_MASKS = ("content_mask", "style_mask")
 # The daemon may be another user of the inbox's group; more than that is the umask's to say.
 _MODE, _UMASKED = 0o640, 0o664
 _LIMIT = 200  # bytes of a name, which leaves room for suffixes
@@ -43,7 +44,7 @@ class Order:
     Attributes:
         content: the content image; None makes a texture of the styles.
         styles: the style images; they blend in equal shares.
-        values: further keys of the sidecar; an `init` that names an image is a path like these.
+        values: further keys of the sidecar; images that `init` and masks name are paths like these.
     """
 
     content: Path | None
@@ -52,14 +53,23 @@ class Order:
 
     @property
     def pictures(self) -> list[Path]:
-        """The images to copy: content, styles, start."""
-        start = self.values.get("init")
-        is_picture = isinstance(start, str) and names.is_image(start)
+        """The images to copy: content, styles, start, masks."""
         return [
             *([self.content] if self.content else []),
             *self.styles,
-            *([Path(str(start))] if is_picture else []),
+            *(Path(name) for name in self._further),
         ]
+
+    @property
+    def _further(self) -> dict[str, str]:
+        """The images that values name, each with its tag."""
+        start = self.values.get("init")
+        is_picture = isinstance(start, str) and names.is_image(start)
+        found = {str(start): ".init"} if is_picture else {}
+        masks = [name for key in _MASKS for name in regions.files(self.values.get(key))]
+        for number, name in enumerate(dict.fromkeys(masks), start=1):
+            found.setdefault(name, f".mask{number}")
+        return found
 
     def names(self, stem: str) -> list[str]:
         """What they are called beside a sidecar: after it, so that jobs share none by accident."""
@@ -68,22 +78,28 @@ class Order:
         tags += [
             f".style{number}" if many else ".style" for number in range(1, 1 + len(self.styles))
         ]
-        tags.append(".init")
+        tags += self._further.values()
         return [
             f"{stem}{tag}{picture.suffix.lower()}"
-            for tag, picture in zip(tags, self.pictures, strict=False)
+            for tag, picture in zip(tags, self.pictures, strict=True)
         ]
 
     def sidecar(self, stem: str) -> bytes:
         """The sidecar's text."""
         called = self.names(stem)
         content = [called.pop(0)] if self.content else [sidecar.TEXTURE]
-        styles, start = called[: len(self.styles)], called[len(self.styles) :]
+        styles, further = called[: len(self.styles)], called[len(self.styles) :]
+        copies = dict(zip(self._further, further, strict=True))
+        images = {
+            key: regions.renamed(self.values[key], copies)
+            for key in ("init", *_MASKS)
+            if key in self.values
+        }
         told = {
             "content": content[0],
             "style": styles if len(styles) > 1 else styles[0],
             **self.values,
-            **({"init": start[0]} if start else {}),
+            **images,
         }
         return yaml.safe_dump(told, allow_unicode=True, sort_keys=False).encode()
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from conftest import picture, save_picture
+from PIL import Image
 
 import nstd
 from nstd import api
-from nstd.errors import ImageError, ImageTooSmallError
+from nstd.errors import ImageError, ImageTooSmallError, ParamsError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +49,41 @@ def test_the_size_is_the_one_asked_for() -> None:
     for size, upscale, width in ((32, False, 32), (128, False, 64), (128, True, 128)):
         params = nstd.StyleParams(preset="draft", size=size, upscale=upscale)
         assert nstd.stylize(content, content, params).image.shape == (width // 2, width, 3)
+
+
+WHOLE = np.ones((1, 1), np.float32)
+HALF = np.repeat(np.array([[1, 0]], np.float32), 2, axis=0)
+
+
+@pytest.mark.parametrize(
+    ("region", "words"),
+    [
+        (nstd.Region("r", HALF, ()), "'r' has 0 masks for 1 styles"),
+        (nstd.Region("r", HALF, (None,)), "0 of them not None"),
+        (nstd.Region("r", 0 * HALF, (WHOLE,)), "a mask of region 'r' is empty"),
+        (nstd.Region("r", HALF, (2 * WHOLE,)), r"no float array \[H, W\] in \[0, 1\]"),
+        (nstd.Region("r", HALF * np.float32("nan"), (WHOLE,)), "no float array"),
+        (nstd.Region("r", HALF[0], (WHOLE,)), "no float array"),
+    ],
+)
+def test_regions_that_make_no_sense_are_refused(region: nstd.Region, words: str) -> None:
+    """Before anything is computed; the message names the region."""
+    with pytest.raises(ParamsError, match=words):
+        api.start(picture(48, 32), picture(32, 32, 1), DRAFT, regions=[region])
+
+
+def test_masks_may_be_files_or_arrays(tmp_path: Path) -> None:
+    """With the same result: files by the parameters, arrays as regions."""
+    mask = np.zeros((32, 48), np.uint8)
+    mask[:, :24] = 255
+    Image.fromarray(mask).save(tmp_path / "left.png")
+    content, style = picture(48, 32), picture(32, 32, 1)
+    params = nstd.StyleParams(preset="draft", content_mask={"l": str(tmp_path / "left.png")})
+    by_file = nstd.stylize(content, style, params).image
+    regions = [nstd.Region("l", (mask / 255).astype(np.float32), (WHOLE,))]
+    by_array = nstd.stylize(content, style, DRAFT, regions=regions).image
+    assert np.allclose(by_file, by_array, atol=1e-5)
+    assert np.array_equal(by_array[:, 24:], content[:, 24:])
 
 
 def test_a_transfer_can_be_followed() -> None:

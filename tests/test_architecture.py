@@ -23,13 +23,20 @@ BASE = {
     "nstd.names",
     "nstd.recipes",
     "nstd.params",
+    "nstd.regions",
     "nstd.validation",
     "nstd.strict_yaml",
     "nstd.sections",
     "nstd.message",
 }
 FORMS = BASE | {"nstd.sidecar", "nstd.config", "nstd.hook_settings", "nstd.telemetry"}
-PICTURES = BASE | {"nstd.images", "nstd.color", "nstd.resampling", "nstd.encoding"}
+PICTURES = BASE | {
+    "nstd.images",
+    "nstd.color",
+    "nstd.resampling",
+    "nstd.encoding",
+    "nstd.masks",
+}
 ALLOWED = {
     "nstd.errors": set(),
     "nstd.domain": BASE | {"nstd.sidecar"},
@@ -37,6 +44,7 @@ ALLOWED = {
     "nstd.names": set(),
     "nstd.recipes": set(),
     "nstd.params": BASE,
+    "nstd.regions": {"nstd.names"},
     "nstd.validation": BASE,
     "nstd.strict_yaml": BASE,
     "nstd.sidecar": BASE,
@@ -51,6 +59,7 @@ ALLOWED = {
     "nstd.color": PICTURES,
     "nstd.resampling": PICTURES,
     "nstd.encoding": PICTURES,
+    "nstd.masks": PICTURES,
     "nstd.manifest": BASE,
     "nstd.notify": set(),
     "nstd.engine": PICTURES | {"nstd.engine"},

@@ -48,8 +48,23 @@ def test_an_output_with_a_suffix_loses_it() -> None:
 
 def test_a_start_may_be_an_image_beside_it() -> None:
     """`init` names a kind of start, or a file."""
-    assert parse("init: random").start is None
-    assert parse("init: parts/sketch.png").start == "parts/sketch.png"
+    assert parse("init: random").further == ()
+    assert parse("init: parts/sketch.png").further == (("init", "parts/sketch.png"),)
+
+
+def test_masks_are_images_beside_it() -> None:
+    """Each once, in order, after the start."""
+    text = """
+        init: sketch.png
+        content_mask: {sky: sky.png, sea: sea.png}
+        style_mask: {sky: style-sky.png, sea: sea.png}
+    """
+    assert parse(text).further == (
+        ("init", "sketch.png"),
+        ("mask", "sky.png"),
+        ("mask", "sea.png"),
+        ("mask", "style-sky.png"),
+    )
 
 
 def test_a_start_from_the_defaults_stays_within_the_folder_too() -> None:
@@ -86,6 +101,8 @@ def test_defaults_fill_in_what_the_sidecar_leaves_out() -> None:
         ("init: /etc/x.png", "init", "must stay within the sidecar's folder, not '/etc/x.png'"),
         ("init: ../x.png", "init", "must stay within the sidecar's folder"),
         ("init: .x.png", "init", "hidden or temporary"),
+        ("content_mask: ../x.png", "content_mask", "must stay within the sidecar's folder"),
+        ("style_mask: [{sky: /x.png}]", "style_mask", "must stay within the sidecar's folder"),
         ("output: a/b", "output", "plain name"),
         ("output: .a", "output", "plain name"),
         ("output: ' '", "output", "plain name"),

@@ -76,6 +76,20 @@ def test_blends_textures_and_starts(desk: Desk, pictures: list[Path]) -> None:
     ]
 
 
+def test_masks_are_dropped_beside_the_others(desk: Desk, pictures: list[Path]) -> None:
+    """Under names of the job's own, which its sidecar knows; one that is named twice is one."""
+    sky, sea = str(pictures[1]), str(pictures[2])
+    submit(
+        desk, *pictures[:2], content_mask={"sky": sky, "sea": sea}, style_mask={"sky": sky}, seed=3
+    )
+    (found,) = scan(desk).values()
+    assert found.sidecar is not None
+    assert found.sidecar.params.content_mask == {"sky": "x.mask1.jpg", "sea": "x.mask2.jpg"}
+    assert found.sidecar.params.style_mask == [{"sky": "x.mask1.jpg"}]
+    assert [source.role for source in found.sources] == ["content", "style", "mask", "mask"]
+    assert (desk.inbox / "x.mask2.jpg").read_bytes() == pictures[2].read_bytes()
+
+
 def test_a_start_that_is_no_picture_is_a_parameter(desk: Desk, pictures: list[Path]) -> None:
     """`random` is not looked for on the disk."""
     submit(desk, *pictures[:2], init="random")

@@ -9,15 +9,18 @@ import tensorflow as tf
 
 from nstd.engine.convolution import Convolution
 from nstd.engine.graph import add_up, graph
+from nstd.engine.masking import at_stride
 from nstd.engine.tiles import Grid, halo, radius, stride
 from nstd.engine.vgg import FeatureExtractor, pad_one, smallest_side
 
 if TYPE_CHECKING:
     from nstd.domain import Float32Image
+    from nstd.engine.masking import MaskTensors
     from nstd.engine.weights import Weights
 
-    Statistics = tuple[tf.Tensor, tf.Tensor]
-    Sums = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+    # For each region; for one, without masks.
+    Statistics = list[tuple[tf.Tensor, tf.Tensor]]
+    Sums = list[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
 
 _ENCODED = "block4_conv1"
 _CONVOLUTIONS = 9
@@ -26,6 +29,7 @@ _EPSILON = 1e-5
 
 # Mirroring needs a second pixel on each axis of the encoded features.
 SMALLEST_SIDE = 2 * smallest_side([_ENCODED])
+STRIDE = stride(_ENCODED)
 
 
 class Draft:
@@ -35,9 +39,12 @@ class Draft:
         extractor: the encoder.
         weights: hold the decoder's convolutions.
         dtype: that the convolutions run in.
+        regions: how many masks there are.
     """
 
-    def __init__(self, extractor: FeatureExtractor, weights: Weights, dtype: tf.DType) -> None:
+    def __init__(
+        self, extractor: FeatureExtractor, weights: Weights, dtype: tf.DType, regions: int = 0
+    ) -> None:
         self.traces = 0
         self._extractor = extractor
         self._dtype = dtype
@@ -52,68 +59,72 @@ class Draft:
         image = tf.TensorSpec([1, None, None, 3], tf.float32)
         statistic = tf.TensorSpec([None], tf.float32)
         scalar = tf.TensorSpec([], tf.float32)
-        pair = (statistic, statistic)
-        self.statistics = graph(self._statistics, [image])
-        self.paint = graph(self._paint, [image, *pair, scalar])
-        self.measure = graph(self._measure, [image, tf.TensorSpec([4], tf.int32)])
-        self.paint_tile = graph(self._paint_tile, [image, pair, pair, scalar])
+        masks = (tf.TensorSpec([1, None, None, regions], tf.float32),) if regions else ()
+        pairs = [(statistic, statistic)] * max(1, regions)
+        self.statistics = graph(self._statistics, [image, masks])
+        self.paint = graph(self._paint, [image, masks, pairs, scalar])
+        self.measure = graph(self._measure, [image, tf.TensorSpec([4], tf.int32), masks])
+        self.paint_tile = graph(self._paint_tile, [image, masks, pairs, pairs, scalar])
 
-    def _statistics(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Mean and standard deviation of the encoded features, [C] each."""
+    def _statistics(self, image: tf.Tensor, masks: MaskTensors) -> Statistics:
+        """Mean and standard deviation of the encoded features, [C] each, in each region."""
         self.traces += 1
-        return _moments(self._encode(image))
+        return _moments(self._encode(image), _encoded(masks))
 
     def _paint(
-        self, content: tf.Tensor, mean: tf.Tensor, deviation: tf.Tensor, alpha: tf.Tensor
+        self, content: tf.Tensor, masks: MaskTensors, wanted: Statistics, alpha: tf.Tensor
     ) -> tf.Tensor:
         """AdaIN(x) = s_y (x - m_x) / s_x + m_y (eq. 8), decoded; alpha blends as in eq. 14.
 
+        With masks, each region has its own (section 6.4, "spatial control"); what none of them
+        covers is the decoder's idea of the content.
+
         Args:
             content: [1, H, W, 3] in [0, 1].
-            mean: [C], of the style.
-            deviation: [C], of the style.
+            masks: of the content.
+            wanted: the style's statistics.
             alpha: 0 gives the decoder's idea of the content, 1 the full style.
 
         Returns:
             [1, H, W, 3], clipped to [0, 1].
         """
         self.traces += 1
-        features = self._encode(content)
-        return self._restyle(content, features, _moments(features), (mean, deviation), alpha)
+        features, encoded = self._encode(content), _encoded(masks)
+        own = _moments(features, encoded)
+        return self._picture(_restyled(features, encoded, own, wanted, alpha), tf.shape(content))
 
-    def _measure(self, tile: tf.Tensor, owned: tf.Tensor) -> Sums:
+    def _measure(self, tile: tf.Tensor, owned: tf.Tensor, masks: MaskTensors) -> Sums:
         """Sums over the positions that a tile owns: f, f^2 and 1; float32 [C], [C] and scalar."""
         self.traces += 1
         # Rounded up, as pooling does at the image's end; elsewhere nothing is left to round.
-        top, bottom, left, right = tf.unstack(-(-owned // stride(_ENCODED)))
-        features = self._encode(tile)[0, top:bottom, left:right]
-        return (
-            tf.reduce_sum(features, axis=[0, 1]),
-            tf.reduce_sum(tf.square(features), axis=[0, 1]),
-            tf.cast((bottom - top) * (right - left), tf.float32),
-        )
+        top, bottom, left, right = tf.unstack(-(-owned // STRIDE))
+        features = self._encode(tile)[:, top:bottom, left:right]
+        ones = tf.ones_like(features[..., :1])
+        return [
+            (
+                tf.reduce_sum(mask * features, axis=[0, 1, 2]),
+                tf.reduce_sum(mask * tf.square(features), axis=[0, 1, 2]),
+                tf.reduce_sum(mask),
+            )
+            for mask in [one[:, top:bottom, left:right] for one in _encoded(masks)] or [ones]
+        ]
 
     def _paint_tile(
-        self, tile: tf.Tensor, own: Statistics, wanted: Statistics, alpha: tf.Tensor
-    ) -> tf.Tensor:
-        """As `_paint`, of a part of the content with the statistics of the whole."""
-        self.traces += 1
-        return self._restyle(tile, self._encode(tile), own, wanted, alpha)
-
-    def _restyle(
         self,
-        content: tf.Tensor,
-        features: tf.Tensor,
+        tile: tf.Tensor,
+        masks: MaskTensors,
         own: Statistics,
         wanted: Statistics,
         alpha: tf.Tensor,
     ) -> tf.Tensor:
-        """`_paint`, from the content's features and the statistics of both."""
-        styled = (features - own[0]) / own[1] * wanted[1] + wanted[0]
-        decoded = self._decode(alpha * styled + (1 - alpha) * features)
-        # Pooling rounded odd sizes up, so the decoder's picture is up to 7 pixels larger.
-        shape = tf.shape(content)
-        return tf.clip_by_value(decoded[:, : shape[1], : shape[2]], 0.0, 1.0)
+        """As `_paint`, of a part of the content with the statistics of the whole."""
+        self.traces += 1
+        restyled = _restyled(self._encode(tile), _encoded(masks), own, wanted, alpha)
+        return self._picture(restyled, tf.shape(tile))
+
+    def _picture(self, features: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        """Decoded; pooling rounded odd sizes up, so what comes is up to 7 pixels too large."""
+        return tf.clip_by_value(self._decode(features)[:, : size[1], : size[2]], 0.0, 1.0)
 
     def _encode(self, image: tf.Tensor) -> tf.Tensor:
         found = self._extractor.activations(image, [_ENCODED], padding="reflect")
@@ -144,29 +155,66 @@ class TiledDraft:
         # The decoder mirrors the encoder, and sees as far.
         self._grid = Grid(side, halo(2 * radius([_ENCODED])))
 
-    def statistics(self, image: Float32Image) -> tuple[tf.Tensor, tf.Tensor]:
+    def statistics(self, image: Float32Image, masks: tuple[Float32Image, ...] = ()) -> Statistics:
         """See `Draft`."""
-        tiles = self._grid.tiles(*image.shape[1:3])
-        first, second, positions = add_up(
-            self._draft.measure(tile.cut(image), tile.owned_within) for tile in tiles
+        sums = add_up(
+            self._draft.measure(tile.cut(image), tile.owned_within, tile.cut_all(masks))
+            for tile in self._grid.tiles(*image.shape[1:3])
         )
-        mean = first / positions
-        variance = tf.maximum(second / positions - tf.square(mean), 0.0)
-        return tf.cast(mean, tf.float32), tf.cast(tf.sqrt(variance + _EPSILON), tf.float32)
+        found = []
+        for first, second, positions in sums:
+            mean = first / positions
+            variance = tf.maximum(second / positions - tf.square(mean), 0.0)
+            deviation = tf.sqrt(variance + _EPSILON)
+            found.append((tf.cast(mean, tf.float32), tf.cast(deviation, tf.float32)))
+        return found
 
     def paint(
-        self, content: Float32Image, mean: tf.Tensor, deviation: tf.Tensor, alpha: tf.Tensor
+        self,
+        content: Float32Image,
+        masks: tuple[Float32Image, ...],
+        wanted: Statistics,
+        alpha: tf.Tensor,
     ) -> Float32Image:
         """See `Draft`."""
-        own = self.statistics(content)
+        own = self.statistics(content, masks)
         whole = np.empty_like(content)
         for tile in self._grid.tiles(*content.shape[1:3]):
-            part = self._draft.paint_tile(tile.cut(content), own, (mean, deviation), alpha)
-            tile.put(whole, part.numpy())
+            seen = tile.cut(content), tile.cut_all(masks)
+            tile.put(whole, self._draft.paint_tile(*seen, own, wanted, alpha).numpy())
         return whole
 
 
-def _moments(features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Per-channel mean and standard deviation over positions, [C] each."""
-    mean, variance = tf.nn.moments(features, axes=[0, 1, 2])
-    return mean, tf.sqrt(variance + _EPSILON)
+def _restyled(
+    features: tf.Tensor,
+    masks: list[tf.Tensor],
+    own: Statistics,
+    wanted: Statistics,
+    alpha: tf.Tensor,
+) -> tf.Tensor:
+    """Features with the wanted statistics in place of their own, in each region."""
+    changes = [
+        (features - mine[0]) / mine[1] * theirs[1] + theirs[0] - features
+        for mine, theirs in zip(own, wanted, strict=True)
+    ]
+    if masks:
+        changes = [mask * change for mask, change in zip(masks, changes, strict=True)]
+    return features + alpha * tf.add_n(changes)
+
+
+def _encoded(masks: MaskTensors) -> list[tf.Tensor]:
+    """Each region's mask at the encoded features' positions, [1, H', W', 1]."""
+    return [
+        mask[..., None]
+        for one in masks
+        for mask in tf.unstack(at_stride(one, STRIDE, rounded_up=True), axis=-1)
+    ]
+
+
+def _moments(features: tf.Tensor, masks: list[tf.Tensor]) -> Statistics:
+    """Per-channel mean and standard deviation over each region's positions, [C] each."""
+    found = []
+    for mask in masks or [tf.ones([1, 1, 1, 1])]:
+        mean, variance = tf.nn.weighted_moments(features, axes=[0, 1, 2], frequency_weights=mask)
+        found.append((mean, tf.sqrt(variance + _EPSILON)))
+    return found

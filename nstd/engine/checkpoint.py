@@ -45,7 +45,9 @@ def fingerprint(request: StyleRequest, network: str) -> str:
     settings = request.params.model_dump_json()
     weights = [style.weight for style in request.styles]
     digest.update(json.dumps([settings, network, weights, request.shape]).encode())
-    for image in (request.content, request.start, *(style.rgb for style in request.styles)):
+    masks = [mask for region in request.regions for mask in (region.content, *region.styles)]
+    images = [request.content, request.start, *(style.rgb for style in request.styles), *masks]
+    for image in images:
         digest.update(repr(None if image is None else image.shape).encode())
         if image is not None:
             digest.update(np.ascontiguousarray(image).data.cast("B"))

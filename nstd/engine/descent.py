@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from nstd.engine.masking import MaskTensors
     from nstd.engine.objective import Structure
     from nstd.engine.style import Tensors
     from nstd.engine.vgg import FeatureExtractor
@@ -190,7 +191,7 @@ class Descent:
         layers = tf.TensorSpec([None], tf.float32)
         targets, weights = self.objective.target_specs(), Weights(layers, layers, SCALAR)
         self.content_targets = graph(self._content_targets, [IMAGE])
-        self.style_statistics = graph(self._style_statistics, [IMAGE])
+        self.style_statistics = graph(self._style_statistics, [IMAGE, structure.mask_specs])
         self.loss = graph(self._loss, [IMAGE, targets, weights])
         self.evaluate = graph(self._evaluate, [IMAGE, targets, weights])
         self._run_adam = graph(
@@ -201,9 +202,9 @@ class Descent:
         self.traces += 1  # runs while tracing only
         return self.objective.content_targets(image)
 
-    def _style_statistics(self, image: tf.Tensor) -> list[Tensors]:
+    def _style_statistics(self, image: tf.Tensor, masks: MaskTensors) -> list[Tensors]:
         self.traces += 1
-        return self.objective.style_statistics(image)
+        return self.objective.style_statistics(image, masks)
 
     def style_targets(self, statistics: list[Tensors]) -> list[Tensors]:
         """See `Objective.style_targets`; once a scale, so it needs no graph."""

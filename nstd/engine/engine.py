@@ -30,13 +30,14 @@ _CACHED_BYTES = 256 * 2**20
 
 
 class Network:
-    """Extractor, draft and compiled loops with convolutions in one type, and their pace."""
+    """Extractor, drafts and compiled loops with convolutions in one type, and their pace."""
 
     def __init__(self, weights: Weights, dtype: tf.DType) -> None:
         self.extractor = FeatureExtractor(weights, dtype)
-        self.draft = Draft(self.extractor, weights, dtype)
         self.dtype = dtype
         self.pace = Pace(dtype)
+        self._weights = weights
+        self._drafts: dict[int, Draft] = {}
         self._descents: dict[Structure, Descent] = {}
         self._tile_graphs: dict[Structure, TileGraphs] = {}
 
@@ -45,7 +46,13 @@ class Network:
         """Graphs traced so far; a new image size adds none."""
         descents = sum(descent.traces for descent in self._descents.values())
         tiled = sum(graphs.traces for graphs in self._tile_graphs.values())
-        return self.draft.traces + descents + tiled
+        return sum(draft.traces for draft in self._drafts.values()) + descents + tiled
+
+    def draft(self, regions: int = 0) -> Draft:
+        """The draft with so many masks, made on first use."""
+        if regions not in self._drafts:
+            self._drafts[regions] = Draft(self.extractor, self._weights, self.dtype, regions)
+        return self._drafts[regions]
 
     def descent(self, structure: Structure) -> Descent:
         """The compiled loop for a structure of the objective, made on first use."""

@@ -133,7 +133,7 @@ def estimate(
     *,
     seconds: Callable[[Work], float],
     budget: Budget,
-    held_images: int = 0,
+    held_images: float = 0,
 ) -> Estimate:
     """What a transfer takes.
 

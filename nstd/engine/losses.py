@@ -30,7 +30,10 @@ def gram_matrix(features: tf.Tensor) -> tf.Tensor:
 
 
 class ChannelSums(NamedTuple):
-    """Sums over positions of the features f at each: of f [C], of f f^T [C, C], and of 1."""
+    """Sums over positions of the features f at each: of f [C], of f f^T [C, C], and of 1.
+
+    With a mask, each position counts by what that says.
+    """
 
     first: tf.Tensor
     second: tf.Tensor
@@ -53,36 +56,48 @@ def moments(features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return channel_sums(features).moments()
 
 
-def channel_sums(features: tf.Tensor) -> ChannelSums:
+def channel_sums(features: tf.Tensor, weights: tf.Tensor | None = None) -> ChannelSums:
     """What `moments` divides.
 
     Args:
         features: [1, H, W, C], float32 or bfloat16; there may be no position.
+        weights: float32 [1, H, W], how much each position counts (Gatys et al. 2017, eq. 5 and 6,
+            whose guidance channels are their roots); None: 1.
 
     Returns:
         Float32.
     """
     flat = tf.reshape(features, [-1, features.shape[-1]])
-    first, second = _sums(flat)
-    return ChannelSums(first, second, tf.cast(tf.shape(flat)[0], tf.float32))
+    if weights is None:
+        first, second = _sums(flat, None)
+        return ChannelSums(first, second, tf.cast(tf.shape(flat)[0], tf.float32))
+    first, second = _sums(flat, tf.reshape(weights, [-1, 1]))
+    return ChannelSums(first, second, tf.reduce_sum(weights))
 
 
-@tf.custom_gradient
-def _sums(flat: tf.Tensor) -> Any:  # noqa: ANN401 - as the decorator wants it
-    """1^T F and F^T F for F [n, C].
+def _sums(flat: tf.Tensor, weights: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+    """w^T F and F^T diag(w) F for F [n, C] and w [n, 1], which is 1 if it is None.
 
     The product rule's two equal halves are one product in the gradient. That is taken in the
     features' own type, for it goes on through the convolutions in that type anyway, so that no
     float32 copy of bfloat16 features is kept for it.
     """
-    exact = tf.cast(flat, tf.float32)
 
-    def gradient(by_first: tf.Tensor, by_second: tf.Tensor) -> tf.Tensor:
-        factor = tf.cast(by_second + tf.transpose(by_second), flat.dtype)
-        return tf.nn.bias_add(tf.linalg.matmul(flat, factor), tf.cast(by_first, flat.dtype))
+    @tf.custom_gradient
+    def sums(flat: tf.Tensor) -> Any:  # noqa: ANN401 - as the decorator wants it
+        exact = tf.cast(flat, tf.float32)
+        weighted = exact if weights is None else exact * weights
 
-    second = tf.linalg.matmul(exact, exact, transpose_a=True)
-    return (tf.reduce_sum(exact, axis=0), second), gradient
+        def gradient(by_first: tf.Tensor, by_second: tf.Tensor) -> tf.Tensor:
+            factor = tf.cast(by_second + tf.transpose(by_second), flat.dtype)
+            slope = tf.nn.bias_add(tf.linalg.matmul(flat, factor), tf.cast(by_first, flat.dtype))
+            return slope if weights is None else slope * tf.cast(weights, flat.dtype)
+
+        second = tf.linalg.matmul(weighted, exact, transpose_a=True)
+        return (tf.reduce_sum(weighted, axis=0), second), gradient
+
+    found: tuple[tf.Tensor, tf.Tensor] = sums(flat)
+    return found
 
 
 class DifferenceSums(NamedTuple):

@@ -14,11 +14,13 @@ from nstd.engine.losses import (
     difference_sums,
     variation_sum,
 )
+from nstd.engine.masking import at_stride
 from nstd.engine.style import STYLE_LOSSES, Tensors
 from nstd.engine.tiles import stride
 from nstd.engine.vgg import Padding, Pooling, smallest_side
 
 if TYPE_CHECKING:
+    from nstd.engine.masking import MaskTensors
     from nstd.engine.vgg import FeatureExtractor
     from nstd.recipes import Recipe
 
@@ -27,7 +29,11 @@ IMAGE = tf.TensorSpec([1, None, None, 3], tf.float32)
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """The part of a recipe that shapes the graph; all else reaches the graph as an argument."""
+    """The part of a request that shapes the graph; all else reaches the graph as an argument.
+
+    Attributes:
+        regions: how many masks there are; 0: none, and everything is one region.
+    """
 
     content_layers: tuple[str, ...]
     style_layers: tuple[str, ...]
@@ -35,10 +41,11 @@ class Structure:
     style_loss: Literal["gram", "gram_scaled", "w2"]
     padding: Padding
     pooling: Pooling
+    regions: int = 0
 
     @classmethod
-    def of(cls, recipe: Recipe) -> Structure:
-        """The recipe's structure."""
+    def of(cls, recipe: Recipe, regions: int = 0) -> Structure:
+        """The structure of a recipe with so many masks."""
         return cls(
             tuple(layer for layer, _ in recipe.content_layers),
             tuple(layer for layer, _ in recipe.style_layers),
@@ -46,6 +53,7 @@ class Structure:
             recipe.style_loss,
             recipe.padding,
             recipe.pooling,
+            regions,
         )
 
     @property
@@ -54,19 +62,35 @@ class Structure:
         return tuple(dict.fromkeys((*self.content_layers, *self.style_layers)))
 
     @property
+    def style_terms(self) -> int:
+        """How many statistics are compared: of each style layer, in each region."""
+        return len(self.style_layers) * max(1, self.regions)
+
+    @property
+    def mask_specs(self) -> tuple[tf.TensorSpec, ...]:
+        """Shape of an image's masks: nothing, or one tensor."""
+        if not self.regions:
+            return ()
+        return (tf.TensorSpec([1, None, None, self.regions], tf.float32),)
+
+    @property
     def smallest_side(self) -> int:
         """The image side in pixels that the deepest layer needs."""
         return smallest_side(self.layers)
 
 
 class Targets(NamedTuple):
-    """What the generated image should match, for each content layer and each style layer.
+    """What the generated image should match.
 
-    Content: activations [1, H', W', C]. Style: the style loss's own targets.
+    Attributes:
+        content: activations [1, H', W', C] of each content layer.
+        style: the style loss's own targets, for each style layer and each region in it.
+        masks: of the content; see `Masks.of_content`.
     """
 
     content: list[tf.Tensor]
     style: list[Tensors]
+    masks: MaskTensors = ()
 
 
 class Weights(NamedTuple):
@@ -77,24 +101,30 @@ class Weights(NamedTuple):
     variation: tf.Tensor
 
     @classmethod
-    def of(cls, recipe: Recipe) -> Weights:
-        """The recipe's weights, [number of layers] each and a scalar."""
+    def of(cls, recipe: Recipe, areas: tuple[float, ...] = (1.0,)) -> Weights:
+        """The recipe's weights: of each content layer, of each style layer and region, a scalar.
+
+        Args:
+            recipe: has the layers'.
+            areas: of the regions; see `Masks.areas`.
+        """
+        style = [recipe.style_weight * w * area for _, w in recipe.style_layers for area in areas]
         return cls(
             tf.constant([recipe.content_weight * w for _, w in recipe.content_layers], tf.float32),
-            tf.constant([recipe.style_weight * w for _, w in recipe.style_layers], tf.float32),
+            tf.constant(style, tf.float32),
             tf.constant(recipe.tv_weight, tf.float32),
         )
 
 
 class Sums(NamedTuple):
-    """All that the objective takes from an image, for each content layer and each style layer.
+    """All that the objective takes from an image.
 
     Sums over positions, so those of an image's parts add up to the image's. Float32 as they are
     taken; float64 where many are added.
 
     Attributes:
-        content: of the differences from the content's activations.
-        style: of the features.
+        content: of the differences from the content's activations, for each content layer.
+        style: of the features, for each style layer and each region in it.
         variation: see `losses.variation_sum`.
         entries: of the image, H W 3.
     """
@@ -125,11 +155,10 @@ class Objective:
         found = self._activations(image, layers)
         return [tf.cast(found[layer], tf.float32) for layer in layers]
 
-    def style_statistics(self, image: tf.Tensor) -> list[Tensors]:
-        """The style loss's statistics of each style layer for a style image [1, H, W, 3]."""
-        layers = self.structure.style_layers
-        found = self._activations(image, layers)
-        return [self._style_loss.statistics(found[layer]) for layer in layers]
+    def style_statistics(self, image: tf.Tensor, masks: MaskTensors = ()) -> list[Tensors]:
+        """The style loss's statistics of a style image [1, H, W, 3], by layer and region."""
+        found = self._activations(image, self.structure.style_layers)
+        return [self.statistics_of(sums) for sums in self._style_sums(found, masks, None)]
 
     def statistics_of(self, sums: ChannelSums) -> Tensors:
         """The style loss's statistics of a layer, in the type of the sums."""
@@ -145,8 +174,9 @@ class Objective:
             [tf.TensorSpec([1, None, None, None], tf.float32)] * len(self.structure.content_layers),
             [
                 tuple(tf.TensorSpec([None] * rank, dtype) for rank, dtype in ranks)
-                for ranks in [self._style_loss.target_ranks] * len(self.structure.style_layers)
+                for ranks in [self._style_loss.target_ranks] * self.structure.style_terms
             ],
+            self.structure.mask_specs,
         )
 
     def sums_spec(self, dtype: tf.DType) -> Sums:
@@ -154,7 +184,7 @@ class Objective:
         scalar, vector, matrix = (tf.TensorSpec([None] * rank, dtype) for rank in range(3))
         return Sums(
             [DifferenceSums(scalar, scalar, scalar)] * len(self.structure.content_layers),
-            [ChannelSums(vector, matrix, scalar)] * len(self.structure.style_layers),
+            [ChannelSums(vector, matrix, scalar)] * self.structure.style_terms,
             scalar,
             scalar,
         )
@@ -171,13 +201,15 @@ class Objective:
 
     def terms(self, image: tf.Tensor, targets: Targets, weights: Weights) -> tf.Tensor:
         """The weighted terms [content, style, variation] of an image."""
-        return self.terms_of(self.sums(image, targets.content), targets.style, weights)
+        sums = self.sums(image, targets.content, masks=targets.masks)
+        return self.terms_of(sums, targets.style, weights)
 
     def sums(
         self,
         image: tf.Tensor,
         content: list[tf.Tensor] | None,
         owned: tf.Tensor | None = None,
+        masks: MaskTensors = (),
     ) -> Sums:
         """What the objective takes from an image, or from a tile of one.
 
@@ -185,6 +217,7 @@ class Objective:
             image: [1, H, W, 3].
             content: activations of the content at the same place; None finds no difference.
             owned: int32 [4], see `Tile.owned_within`: the positions that count. None: all.
+            masks: of the content at the same place.
         """
         found = self._activations(image, self.structure.layers)
         layers = self.structure.content_layers
@@ -194,10 +227,7 @@ class Objective:
                 difference_sums(_owned(value, owned, layer), _owned(target, owned, layer))
                 for layer, value, target in zip(layers, values, content or values, strict=True)
             ],
-            [
-                channel_sums(_owned(found[layer], owned, layer))
-                for layer in self.structure.style_layers
-            ],
+            self._style_sums(found, masks, owned),
             variation_sum(image) if owned is None else _owned_variation(image, owned),
             tf.cast(tf.size(_owned(image, owned)), tf.float32),
         )
@@ -227,6 +257,16 @@ class Objective:
         distances = [self._content_distance(layer) for layer in sums]
         return tf.tensordot(weights.content, tf.cast(tf.stack(distances), tf.float32), 1)
 
+    def _style_sums(
+        self, found: dict[str, tf.Tensor], masks: MaskTensors, owned: tf.Tensor | None
+    ) -> list[ChannelSums]:
+        """The sums of each style layer in each region, out of the activations."""
+        return [
+            channel_sums(_owned(found[layer], owned, layer), weights)
+            for layer in self.structure.style_layers
+            for weights in _at_layer(masks, owned, layer)
+        ]
+
     def _activations(self, image: tf.Tensor, layers: tuple[str, ...]) -> dict[str, tf.Tensor]:
         return self._extractor.activations(
             image, layers, padding=self.structure.padding, pooling=self.structure.pooling
@@ -242,6 +282,18 @@ def _owned(values: tf.Tensor, owned: tf.Tensor | None, layer: str | None = None)
         return values
     top, bottom, left, right = tf.unstack(owned // (stride(layer) if layer else 1))
     return values[:, top:bottom, left:right]
+
+
+def _at_layer(
+    masks: MaskTensors, owned: tf.Tensor | None, layer: str
+) -> list[tf.Tensor] | list[None]:
+    """Each region's mask at the owned positions of a layer, [1, H, W]; one None without masks."""
+    if not masks:
+        return [None]
+    found: list[tf.Tensor] = tf.unstack(
+        _owned(at_stride(masks[0], stride(layer)), owned, layer), axis=-1
+    )
+    return found
 
 
 def _owned_variation(image: tf.Tensor, owned: tf.Tensor) -> tf.Tensor:

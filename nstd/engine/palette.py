@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from nstd.domain import Float32Image
+    from nstd.domain import Float32Image, Float32Mask
 
 # Luma and the two colour differences of YIQ (NTSC), as in the paper (section 4).
 _TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
@@ -64,20 +64,36 @@ def match_colors(style: Float32Image, content: Float32Image) -> Float32Image:
     return with_colors(style, *color_moments(content))
 
 
-def with_colors(image: Float32Image, mean: np.ndarray, moment: np.ndarray) -> Float32Image:
+def with_colors(
+    image: Float32Image,
+    mean: np.ndarray,
+    moment: np.ndarray,
+    mask: Float32Mask | None = None,
+) -> Float32Image:
     """The image with these colours, by the same map as `match_colors`.
 
     Args:
         image: [H, W, 3] in [0, 1].
         mean: of the colours, [3]; see `color_moments`.
         moment: raw second moment, [3, 3].
+        mask: [H, W] in [0, 1], where they are to be these; None: everywhere.
 
     Returns:
         [H, W, 3], clipped to [0, 1].
     """
-    own_mean, own = color_moments(image)
+    own_mean, own = color_moments(image, mask)
     transform = _spread(mean, moment, 0.5) @ _spread(own_mean, own, -0.5)
-    return _by_rows(lambda rows: (rows - own_mean) @ transform.T + mean, image)
+    matched = _by_rows(lambda rows: (rows - own_mean) @ transform.T + mean, image)
+    return matched if mask is None else blend(image, matched, mask)
+
+
+def blend(below: Float32Image, above: Float32Image, mask: Float32Mask) -> Float32Image:
+    """One picture over another, both [H, W, 3], where a mask [H, W] says so."""
+
+    def laid(below: np.ndarray, above: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        return np.asarray(below + mask[..., None] * (above - below))
+
+    return _by_rows(laid, below, above, mask)
 
 
 def noise_with_colors(
@@ -99,14 +115,23 @@ def noise_with_colors(
     return _by_rows(lambda rows: generator.standard_normal(rows.shape) @ spread + mean, blank)
 
 
-def color_moments(image: Float32Image) -> tuple[np.ndarray, np.ndarray]:
-    """Mean [3] and raw second moment [3, 3] of the pixels, float64: what blends linearly."""
-    first, second = np.zeros(3), np.zeros((3, 3))
+def color_moments(
+    image: Float32Image, mask: Float32Mask | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean [3] and raw second moment [3, 3] of the pixels, float64: what blends linearly.
+
+    Args:
+        image: [H, W, 3].
+        mask: [H, W], how much each pixel counts; None: alike. Of nothing, they are zero.
+    """
+    first, second, positions = np.zeros(3), np.zeros((3, 3)), 0.0
     for strip in _strips(image):
         pixels = image[strip].reshape(-1, 3).astype(np.float64)
-        first += pixels.sum(0)
-        second += pixels.T @ pixels
-    positions = image.shape[0] * image.shape[1]
+        counted = pixels if mask is None else pixels * mask[strip].reshape(-1, 1)
+        first += counted.sum(0)
+        second += counted.T @ pixels
+        positions += len(pixels) if mask is None else float(mask[strip].sum())
+    positions = positions or 1.0
     return first / positions, second / positions
 
 
@@ -118,7 +143,7 @@ def _by_rows(change: Callable[..., np.ndarray], *images: np.ndarray) -> Float32I
 
     Args:
         change: of some rows of each image, [h, W, 3]; gives those rows, or one channel for all.
-        *images: [H, W, 3] each.
+        *images: [H, W, 3] each; after the first, [H, W] too.
     """
     found = np.empty(images[0].shape, np.float32)
     for strip in _strips(found):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
+import itertools
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,20 +17,24 @@ from nstd.engine.adain import TiledDraft
 from nstd.engine.budget import Budget
 from nstd.engine.checkpoint import fingerprint
 from nstd.engine.estimate import Estimate, Work, estimate
-from nstd.engine.objective import Structure, Targets
+from nstd.engine.masking import Masks
+from nstd.engine.objective import Structure, Targets, Weights
+from nstd.engine.tiles import stride
 from nstd.errors import ImageTooSmallError, ParamsError, TooLargeError
 from nstd.resampling import fit, resize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nstd.domain import Float32Image, StyleImage, StyleRequest
+    from nstd.domain import Float32Image, Float32Mask, StyleImage, StyleRequest
     from nstd.engine.adain import Draft
     from nstd.engine.descent import Descent
     from nstd.engine.engine import Engine
     from nstd.engine.tiled import TiledDescent
     from nstd.engine.tiles import Grid
     from nstd.recipes import Init, Recipe
+
+    Stack = tuple[Float32Image, ...]  # an image's masks: nothing, or one [1, H, W, R]
 
 _GIBIBYTE = 2**30
 # Of the machine's memory; the rest is for other programs, and for estimates that are too low.
@@ -51,7 +57,7 @@ class Plan:
         seconds: spent on drafts and targets so far.
 
     Raises:
-        ImageTooSmallError: an image has no position left at the deepest layer.
+        ImageTooSmallError: an image, or a region of it, has no position left at the deepest layer.
         TooLargeError: even by tiles, the estimate exceeds the request's `max_memory`, or the
             machine's memory.
     """
@@ -61,7 +67,8 @@ class Plan:
         self._request = request
         self._network = engine.network(request.params.precision)
         self.recipe = _recipe(request)
-        self.structure = Structure.of(self.recipe)
+        self._masks = Masks(request.regions, [style.weight for style in request.styles])
+        self.structure = Structure.of(self.recipe, len(self._masks))
         self.stages = self.recipe.stages(max(request.shape))
         self.iterations = sum(stage.iterations for stage in self.stages)
         self.content, self._styles = _in_optimised_colors(request, self.recipe)
@@ -71,6 +78,7 @@ class Plan:
         self.estimate = self._estimate()
         self._refuse_large()
         self._refuse_small()
+        self._refuse_vanishing()
 
     @property
     def precision(self) -> str:
@@ -119,6 +127,10 @@ class Plan:
         """Of everything that determines the result."""
         return fingerprint(self._request, f"{self._engine.weights.sha256} {self.precision}")
 
+    def weights(self, size: tuple[int, int]) -> Weights:
+        """Of the objective's terms at a scale."""
+        return Weights.of(self.recipe, self._masks.areas(size))
+
     def start(self, size: tuple[int, int]) -> Any:  # noqa: ANN401 - an array or a tensor
         """The image before the first iteration, float32 [1, height, width, 3]."""
         start = self._request.start
@@ -131,8 +143,7 @@ class Plan:
             noise = generator.random((1, *size, 3), np.float32)
             return self._draft(noise, max(size)) if is_noise_drafted else noise
         if self.recipe.init == "style_stats":
-            colors = self._style_colors(max(size))
-            return palette.noise_with_colors(size, *colors, generator)[None]
+            return self._noise_in_style(size, generator)
         content = _at(self.content, size)
         return content if self.recipe.init == "content" else self._draft(content, max(size))
 
@@ -142,65 +153,105 @@ class Plan:
         statistics = self._blended(
             max(size),
             self.structure,
-            lambda image: self.descent(image.shape[1:3]).style_statistics(image),
+            lambda image, masks: self.descent(image.shape[1:3]).style_statistics(image, masks),
         )
         descent = self.descent(size)
         targets = Targets(
-            descent.content_targets(_at(self.content, size)), descent.style_targets(statistics)
+            descent.content_targets(_at(self.content, size)),
+            descent.style_targets(statistics),
+            self._masks.of_content(size),
         )
         self.seconds["targets"] += time.perf_counter() - started
         return targets
 
-    def recoloured(self, image: Float32Image) -> Float32Image:
-        """The result in the content's colours, if they are to be kept."""
-        if self.recipe.preserve_color != "luminance" or self._request.content is None:
+    def finished(self, image: Float32Image) -> Float32Image:
+        """The result: in the content's colours, if they are to be kept; and what no mask covers
+        as the content has it, for the descent has only kept it similar.
+        """  # noqa: D205 - the sentence doesn't fit one line
+        content = self._request.content
+        if content is None:
             return image
-        return palette.luminance_from(image, self._request.content)
+        if self.recipe.preserve_color == "luminance":
+            image = palette.luminance_from(image, content)
+        for masks in self._masks.of_content(image.shape[:2]):
+            image = palette.blend(content, image, masks[0].sum(-1))
+        return image
 
     def _draft(self, content: Float32Image, side: int) -> Any:  # noqa: ANN401 - as `start`
         started = time.perf_counter()
-        mean, deviation = self._blended(
-            side, "adain", lambda image: self._drafting(image).statistics(image)
+        wanted = self._blended(
+            side, "adain", lambda image, masks: self._drafting(image).statistics(image, masks)
         )
         alpha = self.recipe.alpha
+        masks = self._masks.of_content(content.shape[1:3])
         painter = self._drafting(content)
-        image = painter.paint(content, mean, deviation, tf.constant(alpha, tf.float32))
+        image = painter.paint(content, masks, wanted, tf.constant(alpha, tf.float32))
         if self.stages:
             # A warm start: the draft's colours are near the style's, and iterations are dear.
-            matched = palette.with_colors(np.asarray(image[0]), *self._style_colors(side))
+            matched = np.asarray(image[0])
+            for (mean, moment), mask in zip(self._style_colors(side), _each(masks), strict=True):
+                matched = palette.with_colors(matched, mean, moment, mask)
             image += alpha * (matched - image)
         self.seconds["draft"] += time.perf_counter() - started
         return image
 
+    def _noise_in_style(
+        self, size: tuple[int, int], generator: np.random.Generator
+    ) -> Float32Image:
+        """Noise in the styles' colours, [1, height, width, 3]; outside all regions, the content."""
+        found = _at(self.content, size)[0]
+        masks = _each(self._masks.of_content(size))
+        for colors, mask in zip(self._style_colors(max(size)), masks, strict=True):
+            noise = palette.noise_with_colors(size, *colors, generator)
+            found = noise if mask is None else palette.blend(found, noise, mask)
+        return np.asarray(found[None])
+
     def _drafting(self, image: Float32Image) -> Draft | TiledDraft:
         """What drafts an image [1, H, W, 3]: by tiles where the objective is."""
         grid = self.grid(image.shape[1:3])
-        draft = self._network.draft
+        draft = self._network.draft(len(self._masks))
         return draft if grid is None else TiledDraft(draft, grid.side)
 
-    def _style_colors(self, side: int) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and raw second moment of the styles' colours at a scale."""
+    def _style_colors(self, side: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Mean and raw second moment of the styles' colours at a scale, in each region."""
 
-        def measure(image: Float32Image) -> tuple[tf.Tensor, tf.Tensor]:
-            mean, moment = palette.color_moments(image[0])
-            return tf.constant(mean), tf.constant(moment)
+        def measure(image: Float32Image, masks: Stack) -> list[tuple[tf.Tensor, tf.Tensor]]:
+            found = [palette.color_moments(image[0], mask) for mask in _each(masks)]
+            return [(tf.constant(mean), tf.constant(moment)) for mean, moment in found]
 
-        mean, moment = self._blended(side, "colors", measure)
-        return mean.numpy(), moment.numpy()
+        return [
+            (mean.numpy(), moment.numpy())
+            for mean, moment in self._blended(side, "colors", measure)
+        ]
 
-    def _blended(self, side: int, key: object, measure: Callable[[Float32Image], Any]) -> Any:  # noqa: ANN401 - what `measure` returns
-        """Statistics of the styles at a scale, averaged by share; measured once for each style."""
-        total: Any = None
-        for style in self._styles:
+    def _blended(
+        self, side: int, key: object, measure: Callable[[Float32Image, Stack], list[Any]]
+    ) -> list[Any]:
+        """Statistics of the styles at a scale, averaged by share; measured once for each style.
+
+        Args:
+            side: of the content, in pixels.
+            key: of what is measured.
+            measure: of an image and its masks: statistics of one region after the other, again
+                and again.
+        """
+        totals: list[Any] = []
+        for index, style in enumerate(self._styles):
             rgb = self._style_at(style.rgb, side)
+            masks = self._masks.of_style(index, rgb.shape[:2])
+            marks = [hashlib.sha256(one.tobytes()).hexdigest() for one in masks]
             measured = self._engine.styles.get(
                 rgb,
-                (key, self._network.dtype),
-                functools.partial(measure, rgb[None]),
+                (key, self._network.dtype, *marks),
+                functools.partial(measure, rgb[None], masks),
             )
-            part = tf.nest.map_structure(functools.partial(tf.multiply, style.weight), measured)
-            total = part if total is None else tf.nest.map_structure(tf.add, total, part)
-        return total
+            totals = totals or [None] * len(measured)
+            shares = itertools.cycle(self._masks.blend(index))
+            for place, (part, share) in enumerate(zip(measured, shares, strict=False)):
+                if share:  # of a region without this style there are no statistics
+                    weighted = tf.nest.map_structure(functools.partial(tf.multiply, share), part)
+                    totals[place] = _sum(totals[place], weighted)
+        return totals
 
     def _style_at(self, rgb: Float32Image, side: int) -> Float32Image:
         """A style at a scale: aspect kept, never enlarged, so that strokes scale too."""
@@ -221,7 +272,8 @@ class Plan:
             self.sizes or [(*self._request.shape, 1)],
             seconds=self._network.pace.seconds,
             budget=self._budget,
-            held_images=lbfgs.HELD_IMAGES if self.recipe.optimizer == "lbfgs" else 0,
+            held_images=(lbfgs.HELD_IMAGES if self.recipe.optimizer == "lbfgs" else 0)
+            + len(self._masks) / 3,
         )
 
     def _limit(self) -> float | None:
@@ -260,10 +312,7 @@ class Plan:
         needed = self.structure.smallest_side if self.stages else 0
         if self.recipe.init == "adain":
             needed = max(needed, adain.SMALLEST_SIDE)
-        coarsest = self.size(0) if self.stages else self._request.shape
-        styles = [(style.name, self._style_at(style.rgb, max(coarsest))) for style in self._styles]
-        shapes = [(name, rgb.shape[:2]) for name, rgb in styles]
-        for name, (height, width) in [(self._request.name, coarsest), *shapes]:
+        for name, (height, width) in self._smallest():
             if min(height, width) < needed:
                 raise ImageTooSmallError(
                     f"is {width}x{height} pixels at the coarsest scale; preset "
@@ -272,6 +321,29 @@ class Plan:
                     key="size",
                     remedy="raise size or min_scale, or use a larger or less narrow picture",
                 )
+
+    def _refuse_vanishing(self) -> None:
+        """Every region needs something of a position, in the content and in its styles."""
+        deepest = max(map(stride, self.structure.layers)) if self.stages else adain.STRIDE
+        for index, (name, size) in enumerate(self._smallest()):
+            region = self._masks.vanishing(index - 1 if index else None, size, deepest)
+            if region is not None:
+                raise ImageTooSmallError(
+                    f"region {region!r} is so small that nothing of it is left in the network, at "
+                    f"{size[1]}x{size[0]} pixels",
+                    file=name,
+                    key="style_mask" if index else "content_mask",
+                    remedy="enlarge the region, or raise size or min_scale",
+                )
+
+    def _smallest(self) -> list[tuple[str, tuple[int, int]]]:
+        """Name and (height, width) at the coarsest scale: of the content, then of the styles."""
+        coarsest = self.size(0) if self.stages else self._request.shape
+        styles = [(style.name, self._style_at(style.rgb, max(coarsest))) for style in self._styles]
+        return [
+            (self._request.name, coarsest),
+            *((name, (rgb.shape[0], rgb.shape[1])) for name, rgb in styles),
+        ]
 
 
 def _recipe(request: StyleRequest) -> Recipe:
@@ -291,6 +363,15 @@ def _recipe(request: StyleRequest) -> Recipe:
     has_no_start = recipe.init == "content" or (recipe.init == "adain" and recipe.schedule)
     init: Init = "random" if has_no_start else recipe.init
     return dataclasses.replace(recipe, content_weight=0.0, init=init, preserve_color="none")
+
+
+def _each(masks: Stack) -> list[Float32Mask] | list[None]:
+    """Each region's mask [H, W]; one None without masks."""
+    return [mask for one in masks for mask in np.moveaxis(one[0], -1, 0)] or [None]
+
+
+def _sum(one: Any, other: Any) -> Any:  # noqa: ANN401 - structures of tensors
+    return other if one is None else tf.nest.map_structure(tf.add, one, other)
 
 
 def _at(pixels: Float32Image, size: tuple[int, int]) -> Float32Image:

@@ -12,6 +12,7 @@ from nstd.engine.objective import IMAGE, Sums, Weights
 
 if TYPE_CHECKING:
     from nstd.engine.losses import DifferenceSums
+    from nstd.engine.masking import MaskTensors
     from nstd.engine.objective import Objective
     from nstd.engine.style import Tensors
 
@@ -34,21 +35,24 @@ class TileGraphs:
         targets = objective.target_specs()
         layers = tf.TensorSpec([None], tf.float32)
         exact, rough = objective.sums_spec(tf.float64), objective.sums_spec(tf.float32)
-        self.measure = graph(self._measure, [IMAGE, OWNED])
-        self.compare = graph(self._compare, [IMAGE, targets.content, OWNED])
+        masks = targets.masks
+        self.measure = graph(self._measure, [IMAGE, OWNED, masks])
+        self.compare = graph(self._compare, [IMAGE, targets.content, OWNED, masks])
         self.weigh = graph(self._weigh, [exact, targets.style, Weights(layers, layers, SCALAR)])
-        self.push = graph(self._push, [IMAGE, targets.content, OWNED, rough])
+        self.push = graph(self._push, [IMAGE, targets.content, OWNED, masks, rough])
         self.update = graph(self._update, [State.spec(), SCALAR, IMAGE, SCALAR, Schedule.spec()])
 
-    def _measure(self, tile: tf.Tensor, owned: tf.Tensor) -> Sums:
+    def _measure(self, tile: tf.Tensor, owned: tf.Tensor, masks: MaskTensors) -> Sums:
         """A tile's sums, without differences from the content."""
         self.traces += 1  # runs while tracing only
-        return self._objective.sums(tile, None, owned)
+        return self._objective.sums(tile, None, owned, masks)
 
-    def _compare(self, tile: tf.Tensor, content: list[tf.Tensor], owned: tf.Tensor) -> Sums:
+    def _compare(
+        self, tile: tf.Tensor, content: list[tf.Tensor], owned: tf.Tensor, masks: MaskTensors
+    ) -> Sums:
         """A tile's sums."""
         self.traces += 1
-        return self._objective.sums(tile, content, owned)
+        return self._objective.sums(tile, content, owned, masks)
 
     def _weigh(self, sums: Sums, style: list[Tensors], weights: Weights) -> tuple[tf.Tensor, Sums]:
         """The weighted terms of the whole image's sums, and d(their sum)/d(each sum)."""
@@ -64,13 +68,18 @@ class TileGraphs:
         )
 
     def _push(
-        self, tile: tf.Tensor, content: list[tf.Tensor], owned: tf.Tensor, slopes: Sums
+        self,
+        tile: tf.Tensor,
+        content: list[tf.Tensor],
+        owned: tf.Tensor,
+        masks: MaskTensors,
+        slopes: Sums,
     ) -> tuple[list[DifferenceSums], tf.Tensor]:
         """A tile's differences from the content, and d(slopes . sums)/d(tile), slopes frozen."""
         self.traces += 1
         with tf.GradientTape() as tape:
             tape.watch(tile)
-            sums = self._objective.sums(tile, content, owned)
+            sums = self._objective.sums(tile, content, owned, masks)
             parts = zip(tf.nest.flatten(slopes), tf.nest.flatten(sums), strict=True)
             functional = tf.add_n([tf.reduce_sum(slope * part) for slope, part in parts])
         return sums.content, tape.gradient(functional, tile)

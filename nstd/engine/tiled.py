@@ -66,10 +66,13 @@ class TiledDescent:
         """  # noqa: D205 - the sentence doesn't fit one line
         return [image]
 
-    def style_statistics(self, image: Float32Image) -> list[Tensors]:
+    def style_statistics(
+        self, image: Float32Image, masks: tuple[Float32Image, ...] = ()
+    ) -> list[Tensors]:
         """See `Objective.style_statistics`."""
         sums = add_up(
-            self._graphs.measure(tile.cut(image), tile.owned_within) for tile in self._tiles(image)
+            self._graphs.measure(tile.cut(image), tile.owned_within, tile.cut_all(masks))
+            for tile in self._tiles(image)
         )
         return [
             tuple(tf.cast(part, tf.float32) for part in self._objective.statistics_of(layer))
@@ -133,7 +136,10 @@ class TiledDescent:
         def push(tile: Tile) -> list[DifferenceSums]:
             content = self._activations(tile.cut(targets.content[0]))
             found: list[DifferenceSums]
-            found, part = self._graphs.push(tile.cut(image), content, tile.owned_within, slopes)
+            masks = tile.cut_all(targets.masks)
+            found, part = self._graphs.push(
+                tile.cut(image), content, tile.owned_within, masks, slopes
+            )
             tile.add(gradient, part.numpy())
             return found
 
@@ -151,11 +157,11 @@ class TiledDescent:
         """
 
         def measure(tile: Tile) -> Any:  # noqa: ANN401 - what the graphs return
-            seen, owned = tile.cut(image), tile.owned_within
+            seen, owned, masks = tile.cut(image), tile.owned_within, tile.cut_all(targets.masks)
             if is_linear:
-                return self._graphs.measure(seen, owned)
+                return self._graphs.measure(seen, owned, masks)
             content = self._activations(tile.cut(targets.content[0]))
-            return self._graphs.compare(seen, content, owned)
+            return self._graphs.compare(seen, content, owned, masks)
 
         sums: Sums = add_up(measure(tile) for tile in self._tiles(image))
         return sums

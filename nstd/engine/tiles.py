@@ -87,6 +87,10 @@ class Tile:
         """What is seen of an image [1, H, W, C]."""
         return image[:, self.seen.top : self.seen.bottom, self.seen.left : self.seen.right]
 
+    def cut_all(self, images: tuple[Any, ...]) -> tuple[Any, ...]:
+        """What is seen of each of some images."""
+        return tuple(self.cut(image) for image in images)
+
     def add(self, whole: Any, part: Any) -> None:  # noqa: ANN401 - arrays
         """Add a part's gradient to the whole image's, both [1, H, W, C], in place.
 

@@ -15,7 +15,6 @@ from nstd.domain import Iterate, Losses, ScaleSummary, StyleResult
 from nstd.engine import checkpoint
 from nstd.engine.checkpoint import Saved
 from nstd.engine.descent import Schedule, State
-from nstd.engine.objective import Weights
 from nstd.engine.plan import Plan
 from nstd.errors import DeviceMemoryError, NonFiniteLossError
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from nstd.engine.descent import Descent
     from nstd.engine.engine import Engine
     from nstd.engine.estimate import Estimate
-    from nstd.engine.objective import Targets
+    from nstd.engine.objective import Targets, Weights
     from nstd.engine.tiled import TiledDescent
 
 # Long enough that calls cost nothing beside the work, short enough for a lively progress bar.
@@ -109,7 +108,7 @@ class Transfer:
             pass
         assert self._image is not None  # noqa: S101 - a drained run has set it or raised
         return StyleResult(
-            image=self._plan.recoloured(np.asarray(self._image[0])),
+            image=self._plan.finished(np.asarray(self._image[0])),
             kept=self._kept,
             loss=self._loss,
             best_iteration=self._best[0] if self._best else None,
@@ -185,7 +184,7 @@ class Transfer:
         assert self._state is not None  # noqa: S101 - set by the caller
         stage = self._plan.stages[index]
         descent, targets = self._plan.descent(size), self._plan.targets(size)
-        weights = Weights.of(self._plan.recipe)
+        weights = self._plan.weights(size)
         schedule = Schedule.of(self._plan.recipe, self._plan.iterations)
         end = self._scale_start + stage.iterations
         count, finite, warm, saved_at = 1, True, False, time.perf_counter()

@@ -84,8 +84,9 @@ def _changed(plugin: Plugin, params: StyleParams, job: Job) -> StyleParams:
     if changes is None:
         return params
     after = StyleParams.parse({**params.model_dump(mode="json"), **changes})
-    if after.init_file != params.init_file:
-        raise ParamsError("init can't name another picture than the sidecar does", key="init")
+    if other := set(after.image_files) ^ set(params.image_files):
+        key, _ = min(other)
+        raise ParamsError(f"{key} can't name other pictures than the sidecar does", key=key)
     return after
 
 

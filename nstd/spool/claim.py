@@ -164,6 +164,7 @@ def job(config: Config, entry: Entry) -> Job:
     contents = [file(one) for one in entry.inputs if one.source.role == "content"]
     styles = tuple(file(one) for one in entry.inputs if one.source.role == "style")
     starts = [file(one) for one in entry.inputs if one.source.role == "init"]
+    masks = tuple(file(one) for one in entry.inputs if one.source.role == "mask")
     # Each attempt has a folder of its own: a worker that outlives its daemon for a moment must
     # not write where its successor does.
     attempt = work / str(attempt_number(entry))
@@ -175,6 +176,7 @@ def job(config: Config, entry: Entry) -> Job:
         styles,
         entry.params,
         starts[0] if starts else None,
+        masks,
         layout.checkpoint(config, entry.job_id),
         config.checkpoint_seconds,
     )

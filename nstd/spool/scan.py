@@ -180,7 +180,7 @@ class Scanner:
         return known[2]
 
     def _locate(self, path: Path, parsed: Sidecar) -> tuple[Source, ...]:
-        """Content and styles: named by the sidecar, else found by its own name; and the start."""
+        """Content and styles: named by the sidecar, else found by its own name; start and masks."""
         content: list[Source] = []
         if parsed.content is None:
             content = [self._found_by_stem(path, "content", path.stem)]
@@ -188,11 +188,14 @@ class Scanner:
             content = [Source("content", self._root, path.parent / parsed.content)]
         styles = [self._style(path, name, weight) for name, weight in parsed.styles]
         styles = styles or [self._found_by_stem(path, "style", f"{path.stem}.style")]
-        start = [Source("init", self._root, path.parent / parsed.start)] if parsed.start else []
         return tuple(
             dataclasses.replace(source, stays=True) if self._is_own(source) else source
-            for source in (*content, *styles, *start)
+            for source in (*content, *styles, *self._further(path, parsed))
         )
+
+    def _further(self, path: Path, parsed: Sidecar) -> list[Source]:
+        """The start and the masks."""
+        return [Source(role, self._root, path.parent / name) for role, name in parsed.further]
 
     def _is_own(self, source: Source) -> bool:
         """Whether an image belongs to a hot folder."""
@@ -300,7 +303,6 @@ class Scanner:
         known = self._parsed.get(path)
         content = known[2].content if known else None
         styles = known[2].styles if known else ()
-        start = known[2].start if known else None
         if content is None:
             contents = self._by_stem(path, path.stem)
         else:
@@ -310,5 +312,5 @@ class Scanner:
         return (
             *(Source("content", self._root, image) for image in contents),
             *(Source("style", self._root, image) for image in painted),
-            *([Source("init", self._root, path.parent / start)] if start else []),
+            *(self._further(path, known[2]) if known else ()),
         )

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 def draft(engine: Engine, content: np.ndarray, style: np.ndarray, alpha: float) -> np.ndarray:
     """Draft one picture."""
-    network = engine.network().draft
-    mean, deviation = network.statistics(tf.constant(style[None]))
-    image = network.paint(tf.constant(content[None]), mean, deviation, tf.constant(alpha))
+    network = engine.network().draft()
+    wanted = network.statistics(tf.constant(style[None]), ())
+    image = network.paint(tf.constant(content[None]), (), wanted, tf.constant(alpha))
     return np.asarray(image[0])
 
 

@@ -161,7 +161,7 @@ def test_bfloat16_differs_by_its_rounding(build_engine: Callable[[str], Engine])
 def test_a_style_is_measured_by_tiles(engine: Engine, preset: str) -> None:
     """Its statistics are the whole image's."""
     case = Case(engine, request(67, 97, preset=preset, **SHALLOW))
-    whole = case.descent.style_statistics(tf.constant(case.image))
+    whole = case.descent.style_statistics(tf.constant(case.image), ())
     by_tiles = case.tiled(side=32).style_statistics(case.image)
     for wanted, found in zip(tf.nest.flatten(whole), tf.nest.flatten(by_tiles), strict=True):
         assert found.dtype == wanted.dtype

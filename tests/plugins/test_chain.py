@@ -125,7 +125,8 @@ def test_a_plugin_that_fails_leaves_the_image_as_it_was(
         ("return {'sise': 3}", "did you mean 'size'?"),
         ("return {'size': 3, 'iterations': 7}", "size"),
         ("return 7", "TypeError"),
-        ("return {'init': 'other.jpg'}", "init can't name another picture"),
+        ("return {'init': 'other.jpg'}", "init can't name other pictures"),
+        ("return {'content_mask': 'other.png'}", "content_mask can't name other pictures"),
     ],
 )
 def test_a_plugin_that_fails_leaves_the_parameters_as_they_were(

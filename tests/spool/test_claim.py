@@ -122,6 +122,17 @@ def test_the_job_carries_the_picture_to_start_from(desk: Desk) -> None:
     assert job.start.path.read_bytes() == start.read_bytes()
 
 
+def test_the_job_carries_the_masks(desk: Desk) -> None:
+    """In the order in which the parameters name them; each copied and hashed as every input."""
+    sky = save_picture(desk.inbox / "sky.png", seed=4)
+    save_picture(desk.inbox / "sea.png", seed=5)
+    entry = claimed(desk, text="content_mask: {sky: sky.png, sea: sea.png}\nstyle_mask: sky.png\n")
+    job = claim.job(desk.config, entry)
+    assert [mask.name for mask in job.masks] == ["sky.png", "sea.png"] == [*job.params.mask_files]
+    assert job.masks[0].path.read_bytes() == sky.read_bytes()
+    assert all(mask.path.is_relative_to(layout.work(desk.config)) for mask in job.masks)
+
+
 def test_every_attempt_has_a_folder_of_its_own(desk: Desk) -> None:
     """Failures of the worker and deaths of the daemon both count."""
     entry = claimed(desk)

@@ -124,6 +124,21 @@ def test_the_picture_to_start_from_is_waited_for(
     assert candidate.sources[-1].role == "init"
 
 
+def test_masks_are_waited_for(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """A sidecar that names some isn't complete without all of them."""
+    drop(inbox, text="content_mask: {sky: sky.png, sea: masks/sea.png}")
+    save_picture(inbox / "sky.png")
+    scanner = make_scanner()
+    (waiting,) = settled(scanner, clock).waiting
+    assert "masks/sea.png is not there" in waiting.reason
+    save_picture(inbox / "masks" / "sea.png")
+    (candidate,) = settled(scanner, clock).ready
+    assert paths(candidate) == ["a.jpg", "a.style.png", "sky.png", "masks/sea.png"]
+    assert [source.role for source in candidate.sources[2:]] == ["mask", "mask"]
+
+
 def test_suffixes_in_capitals_are_found(
     make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
 ) -> None:
