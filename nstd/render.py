@@ -19,7 +19,7 @@ from nstd.report import Report, Shown, thumbnail
 from nstd.spool.files import fsync, sha256, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from nstd.domain import Float32Image, Iterate, Job, Region, StyleResult, WeightedFile
@@ -37,13 +37,19 @@ class Rendering:
         engine: does the work.
         limits: on the images.
         plugins: change parameters before the transfer, and the picture after it.
+        alive: see `Transfer`.
 
     Raises:
         ImageError: an image can't be decoded, or is too large or too small.
     """
 
     def __init__(
-        self, job: Job, engine: Engine, limits: ImageLimits, plugins: Chain | None = None
+        self,
+        job: Job,
+        engine: Engine,
+        limits: ImageLimits,
+        plugins: Chain | None = None,
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
         self._started = time.perf_counter()
         self._plugins = plugins or Chain()
@@ -56,7 +62,7 @@ class Rendering:
         self._notes: list[str] = []
         self._snapshots: list[Path] = []
         self._shown: list[Shown] = []
-        self._transfer = engine.transfer(self._request(), self._saving())
+        self._transfer = engine.transfer(self._request(), self._saving(), alive)
         self._loaded = time.perf_counter()
 
     @property

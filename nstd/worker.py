@@ -94,6 +94,11 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
+class Alive:
+    """The job goes on, though its next iteration isn't complete."""
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """A job is alive; also the heartbeat."""
 
@@ -110,12 +115,12 @@ class Finished:
     seconds: float
 
 
-Message: TypeAlias = Ready | Unable | Begun | Progress | Finished
+Message: TypeAlias = Ready | Unable | Begun | Alive | Progress | Finished
 
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """To the worker: end the job between two iterations, if it is still this one."""
+    """To the worker: end the job after the present iteration or tile, if it is still this one."""
 
     job_id: str
 
@@ -279,13 +284,21 @@ def _outcome(
 ) -> Rendered | Failure:
     from nstd.render import Rendering  # noqa: PLC0415 - see the module's docstring
 
-    side = 0
+    side, last = 0, 0.0
+
+    def alive() -> None:
+        nonlocal last
+        now = time.perf_counter()
+        if now - last >= _PROGRESS_SECONDS:
+            connection.send(Alive())
+            _heed(connection, job)
+            last = now
+
     try:
-        rendering = Rendering(job, engine, options.limits, plugins)
+        rendering = Rendering(job, engine, options.limits, plugins, alive)
         side = rendering.long_side
         expected = rendering.estimate
         connection.send(Begun(job.job_id, expected.seconds, expected.memory))
-        last = 0.0
         for iterate in rendering:
             now = time.perf_counter()
             if now - last >= _PROGRESS_SECONDS or iterate.iteration + 1 == iterate.planned:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 import structlog
+from jobs import an_entry
 
 from nstd import telemetry, worker
 from nstd.devices import Gpu, Pin
-from nstd.domain import Rendered
-from nstd.errors import DeviceAbsentError, EngineUnavailableError
+from nstd.domain import Job, Rendered
+from nstd.errors import DeviceAbsentError, EngineUnavailableError, WorkerStalledError
 from nstd.images import ImageLimits
+from nstd.params import StyleParams
 from nstd.station import Station
 
 if TYPE_CHECKING:
@@ -166,3 +168,41 @@ def test_the_manifest_tells_of_the_gpu(tmp_path: Path) -> None:
         "capability": "9.0",
     }
     assert worker._on_device(rendered, CPU).facts["gpu"] is None
+
+
+TILE_SECONDS = 0.25
+TILES = 30
+FIRST_ITERATION = 5.0  # less than the tiles take together
+
+
+def painting_tiles(connection: Connection, options: worker.Options) -> None:
+    """Give signs of life for longer than anybody waits for an iteration; then hang."""
+    del options
+    connection.send(worker.Ready("cpu", "float32", 0.1))
+    connection.recv()
+    for _ in range(TILES):
+        time.sleep(TILE_SECONDS)
+        connection.send(worker.Alive())
+    time.sleep(1e6)
+
+
+def test_tiles_are_signs_of_life(tmp_path: Path) -> None:
+    """36. A first iteration may take as long as it likes while its tiles come."""
+    station = Station(
+        options(tmp_path),
+        painting_tiles,
+        stall_seconds=9.0,
+        begin_seconds=FIRST_ITERATION,
+        job_seconds=None,
+        tries=3,
+    )
+    tend(station)
+    station.give(an_entry("a"), Job("a", "a", tmp_path, None, (), StyleParams()))
+    started, found = time.monotonic(), list[object]()
+    while not found:
+        assert time.monotonic() - started < PATIENCE
+        found = list(station.hear())
+        time.sleep(0.02)
+    assert isinstance(found[0], WorkerStalledError)
+    assert time.monotonic() - started >= TILES * TILE_SECONDS + FIRST_ITERATION - 0.1
+    station.stop()

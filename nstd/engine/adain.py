@@ -10,12 +10,15 @@ import tensorflow as tf
 from nstd.engine.convolution import Convolution
 from nstd.engine.graph import add_up, graph
 from nstd.engine.masking import at_stride
-from nstd.engine.tiles import Grid, halo, radius, stride
+from nstd.engine.tiles import Grid, halo, nobody_waits, radius, stride
 from nstd.engine.vgg import FeatureExtractor, pad_one, smallest_side
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nstd.domain import Float32Image
     from nstd.engine.masking import MaskTensors
+    from nstd.engine.tiles import Alive, Tile
     from nstd.engine.weights import Weights
 
     # For each region; for one, without masks.
@@ -148,10 +151,12 @@ class TiledDraft:
     Args:
         draft: of the whole image.
         side: of the tiles; a multiple of `tiles.ALIGNMENT`.
+        alive: called after each tile.
     """  # noqa: D205 - the sentence doesn't fit one line
 
-    def __init__(self, draft: Draft, side: int) -> None:
+    def __init__(self, draft: Draft, side: int, alive: Alive = nobody_waits) -> None:
         self._draft = draft
+        self._alive = alive
         # The decoder mirrors the encoder, and sees as far.
         self._grid = Grid(side, halo(2 * radius([_ENCODED])))
 
@@ -159,7 +164,7 @@ class TiledDraft:
         """See `Draft`."""
         sums = add_up(
             self._draft.measure(tile.cut(image), tile.owned_within, tile.cut_all(masks))
-            for tile in self._grid.tiles(*image.shape[1:3])
+            for tile in self._tiles(image)
         )
         found = []
         for first, second, positions in sums:
@@ -179,10 +184,15 @@ class TiledDraft:
         """See `Draft`."""
         own = self.statistics(content, masks)
         whole = np.empty_like(content)
-        for tile in self._grid.tiles(*content.shape[1:3]):
+        for tile in self._tiles(content):
             seen = tile.cut(content), tile.cut_all(masks)
             tile.put(whole, self._draft.paint_tile(*seen, own, wanted, alpha).numpy())
         return whole
+
+    def _tiles(self, image: Float32Image) -> Iterator[Tile]:
+        for tile in self._grid.tiles(*image.shape[1:3]):
+            yield tile
+            self._alive()
 
 
 def _restyled(

@@ -14,6 +14,7 @@ from nstd.engine.descent import Descent
 from nstd.engine.pace import Pace
 from nstd.engine.tile_graphs import TileGraphs
 from nstd.engine.tiled import TiledDescent
+from nstd.engine.tiles import nobody_waits
 from nstd.engine.transfer import Transfer
 from nstd.engine.vgg import FeatureExtractor
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from nstd.domain import Checkpoint, Float32Image, StyleRequest
     from nstd.engine.device import Device, Precision
     from nstd.engine.objective import Structure
-    from nstd.engine.tiles import Grid
+    from nstd.engine.tiles import Alive, Grid
     from nstd.engine.weights import Weights
 
 _CACHED_BYTES = 256 * 2**20
@@ -60,12 +61,14 @@ class Network:
             self._descents[structure] = Descent(self.extractor, structure)
         return self._descents[structure]
 
-    def tiled_descent(self, structure: Structure, grid: Grid) -> TiledDescent:
+    def tiled_descent(
+        self, structure: Structure, grid: Grid, alive: Alive = nobody_waits
+    ) -> TiledDescent:
         """The same by tiles."""
         descent = self.descent(structure)
         if structure not in self._tile_graphs:
             self._tile_graphs[structure] = TileGraphs(descent.objective)
-        return TiledDescent(descent, self._tile_graphs[structure], grid)
+        return TiledDescent(descent, self._tile_graphs[structure], grid, alive)
 
 
 class Engine:
@@ -87,13 +90,23 @@ class Engine:
         """Graphs traced since the engine was built."""
         return sum(network.traces for network in self._networks.values())
 
-    def transfer(self, request: StyleRequest, saving: Checkpoint | None = None) -> Transfer:
+    def transfer(
+        self,
+        request: StyleRequest,
+        saving: Checkpoint | None = None,
+        alive: Alive = nobody_waits,
+    ) -> Transfer:
         """Prepare a transfer; nothing is computed before it is iterated over.
+
+        Args:
+            request: see `Transfer`.
+            saving: likewise.
+            alive: likewise.
 
         Raises:
             InputError: see `Transfer`.
         """
-        return Transfer(self, request, saving)
+        return Transfer(self, request, saving, alive)
 
     def network(self, precision: Precision = "auto") -> Network:
         """The network with convolutions in this precision; `auto` is the device's."""

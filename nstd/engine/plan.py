@@ -19,7 +19,7 @@ from nstd.engine.checkpoint import fingerprint
 from nstd.engine.estimate import Estimate, Work, estimate
 from nstd.engine.masking import Masks
 from nstd.engine.objective import Structure, Targets, Weights
-from nstd.engine.tiles import stride
+from nstd.engine.tiles import nobody_waits, stride
 from nstd.errors import ImageTooSmallError, ParamsError, TooLargeError
 from nstd.resampling import fit, resize
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from nstd.engine.descent import Descent
     from nstd.engine.engine import Engine
     from nstd.engine.tiled import TiledDescent
-    from nstd.engine.tiles import Grid
+    from nstd.engine.tiles import Alive, Grid
     from nstd.recipes import Init, Recipe
 
     Stack = tuple[Float32Image, ...]  # an image's masks: nothing, or one [1, H, W, R]
@@ -47,6 +47,7 @@ class Plan:
     Args:
         engine: will do the work.
         request: what to paint.
+        alive: called after each tile.
 
     Attributes:
         recipe: with the request's changes.
@@ -62,8 +63,9 @@ class Plan:
             machine's memory.
     """
 
-    def __init__(self, engine: Engine, request: StyleRequest) -> None:
+    def __init__(self, engine: Engine, request: StyleRequest, alive: Alive = nobody_waits) -> None:
         self._engine = engine
+        self._alive = alive
         self._request = request
         self._network = engine.network(request.params.precision)
         self.recipe = _recipe(request)
@@ -94,7 +96,7 @@ class Plan:
         grid = self.grid(size)
         if grid is None:
             return self._network.descent(self.structure)
-        return self._network.tiled_descent(self.structure, grid)
+        return self._network.tiled_descent(self.structure, grid, self._alive)
 
     def economise(self, size: tuple[int, int]) -> bool:
         """Use tiles at a size that did not fit into the device's memory as a whole.
@@ -210,7 +212,7 @@ class Plan:
         """What drafts an image [1, H, W, 3]: by tiles where the objective is."""
         grid = self.grid(image.shape[1:3])
         draft = self._network.draft(len(self._masks))
-        return draft if grid is None else TiledDraft(draft, grid.side)
+        return draft if grid is None else TiledDraft(draft, grid.side, self._alive)
 
     def _style_colors(self, side: int) -> list[tuple[np.ndarray, np.ndarray]]:
         """Mean and raw second moment of the styles' colours at a scale, in each region."""

@@ -19,15 +19,18 @@ import tensorflow as tf
 from nstd.engine.descent import run_lbfgs, with_total
 from nstd.engine.graph import add_up
 from nstd.engine.lbfgs import Search
+from nstd.engine.tiles import nobody_waits
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nstd.domain import Float32Image
     from nstd.engine.descent import Descent, Schedule, State
     from nstd.engine.losses import DifferenceSums
     from nstd.engine.objective import Sums, Targets, Weights
     from nstd.engine.style import Tensors
     from nstd.engine.tile_graphs import TileGraphs
-    from nstd.engine.tiles import Grid, Tile
+    from nstd.engine.tiles import Alive, Grid, Tile
 
 _STRIP_PIXELS = 2**19
 
@@ -46,14 +49,18 @@ class TiledDescent:
         descent: the untiled one of the same structure.
         graphs: of its objective.
         grid: how images are divided; its halo must reach as far as the deepest layer sees.
+        alive: called after each tile: an iteration may take longer than anybody's patience.
     """
 
-    def __init__(self, descent: Descent, graphs: TileGraphs, grid: Grid) -> None:
+    def __init__(
+        self, descent: Descent, graphs: TileGraphs, grid: Grid, alive: Alive = nobody_waits
+    ) -> None:
         self.style_targets = descent.style_targets
         self._objective = descent.objective
         self._activations = descent.content_targets
         self._graphs = graphs
         self._grid = grid
+        self._alive = alive
 
     @staticmethod
     def hold(image: Any) -> Float32Image:  # noqa: ANN401 - a tensor or an array
@@ -193,5 +200,7 @@ class TiledDescent:
         advanced: State = tf.nest.pack_sequence_as(state, after)
         return advanced
 
-    def _tiles(self, image: Float32Image) -> tuple[Tile, ...]:
-        return self._grid.tiles(*image.shape[1:3])
+    def _tiles(self, image: Float32Image) -> Iterator[Tile]:
+        for tile in self._grid.tiles(*image.shape[1:3]):
+            yield tile
+            self._alive()

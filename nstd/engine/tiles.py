@@ -14,11 +14,17 @@ from typing import TYPE_CHECKING, Any
 from nstd.params import LAYERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    Alive = Callable[[], None]  # called after each tile, for somebody may be waiting
 
 # The stride of block5, the deepest. Layers above it have divisors of it.
 ALIGNMENT = 16
 _CONVOLUTION_RADIUS = 1
+
+
+def nobody_waits() -> None:
+    """Tell nobody that a tile is done."""
 
 
 def stride(layer: str) -> int:

@@ -16,6 +16,7 @@ from nstd.engine import checkpoint
 from nstd.engine.checkpoint import Saved
 from nstd.engine.descent import Schedule, State
 from nstd.engine.plan import Plan
+from nstd.engine.tiles import nobody_waits
 from nstd.errors import DeviceMemoryError, NonFiniteLossError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from nstd.engine.estimate import Estimate
     from nstd.engine.objective import Targets, Weights
     from nstd.engine.tiled import TiledDescent
+    from nstd.engine.tiles import Alive
 
 # Long enough that calls cost nothing beside the work, short enough for a lively progress bar.
 _SECONDS_A_CALL = 0.5
@@ -45,6 +47,8 @@ class Transfer:
         engine: does the work.
         request: what to paint.
         saving: where to leave checkpoints, and to go on from if one of this request is there.
+        alive: called after each tile of an image that is computed by such, so that who waits for
+            the next iterate knows that it will come; what it raises ends the transfer.
 
     Raises:
         ImageTooSmallError: an image has no position left at the deepest layer.
@@ -55,12 +59,16 @@ class Transfer:
     """
 
     def __init__(
-        self, engine: Engine, request: StyleRequest, saving: Checkpoint | None = None
+        self,
+        engine: Engine,
+        request: StyleRequest,
+        saving: Checkpoint | None = None,
+        alive: Alive = nobody_waits,
     ) -> None:
         self._engine = engine
         self._request = request
         self._traces_before = engine.traces
-        self._plan = Plan(engine, request)
+        self._plan = Plan(engine, request, alive)
         self._saving = saving
         self._mark = self._plan.fingerprint() if saving else ""
         self._state: State | None = None

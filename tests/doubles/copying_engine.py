@@ -108,9 +108,11 @@ class CopyingEngine:
     weights = CopyingWeights()
     device = CopyingDevice()
 
-    def transfer(self, request: StyleRequest, saving: object = None) -> CopyingTransfer:
-        """Prepare a transfer; nothing is saved on the way."""
-        del saving
+    def transfer(
+        self, request: StyleRequest, saving: object = None, alive: object = None
+    ) -> CopyingTransfer:
+        """Prepare a transfer; nothing is saved on the way, and there are no tiles."""
+        del saving, alive
         return CopyingTransfer(request)
 
 

@@ -16,7 +16,7 @@ from nstd.engine.estimate import memory_bytes
 from nstd.engine.memory import Memory
 from nstd.engine.objective import Structure
 from nstd.engine.tiles import Grid, halo, radius
-from nstd.errors import DeviceMemoryError, TooLargeError
+from nstd.errors import CancelledError, DeviceMemoryError, TooLargeError
 from nstd.params import StyleParams
 
 if TYPE_CHECKING:
@@ -69,6 +69,22 @@ def test_a_tiled_transfer_is_the_whole_images(engine: Engine, params: dict[str, 
     assert (tiled.kept, tiled.best_iteration) == (whole.kept, whole.best_iteration)
     assert tiled.estimate["memory"] < whole.estimate["memory"]
     assert np.abs(tiled.image - whole.image).mean() < 1e-3
+
+
+def test_each_tile_is_a_sign_of_life(engine: Engine) -> None:
+    """Of targets and of both passes, long before the first iterate; it may end the transfer too."""
+    signs: list[int] = []
+    wanted = request(tiled=True, min_scale=WIDTH)
+    iterates = iter(engine.transfer(wanted, None, lambda: signs.append(1)))
+    next(iterates)
+    tiles = len(Grid(SIDE, 0).tiles(HEIGHT, WIDTH))
+    assert len(signs) >= 2 * tiles > 4
+
+    def enough() -> None:
+        raise CancelledError("it was taken back")
+
+    with pytest.raises(CancelledError):
+        engine.transfer(wanted, None, enough).result()
 
 
 def test_a_tiled_draft_is_the_whole_images(engine: Engine) -> None:
