@@ -181,7 +181,8 @@ class StyleParams(BaseModel):
     preserve_color: PreserveColor = Field(
         default="none",
         description="Keep the content's colours: `luminance` paints brightness only, `match` "
-        "gives the style the content's colours first.",
+        "gives the style the content's colours first (their mean and covariance), `histogram` "
+        "does so more closely (their whole distribution), but grainier where the two differ much.",
     )
     alpha: float = Field(
         default=1.0, ge=0, le=1, description="Share of the style in the AdaIN draft or warm start."
