@@ -169,7 +169,9 @@ class StyleParams(BaseModel):
         "fitted to the features by their Wasserstein distance (`w2`). Default: the preset's.",
     )
     pooling: Pooling | None = Field(
-        default=None, description="Pooling of the network. Default: the preset's, max."
+        default=None,
+        description="Pooling of the network: `max` is its own; `average` (the paper's) is scaled "
+        "so that activations keep their size. Default: the preset's, max.",
     )
     style_scale: float = Field(
         default=1.0,
