@@ -170,7 +170,9 @@ class StyleParams(BaseModel):
         "fitted to the features by their Wasserstein distance (`w2`). Default: the preset's.",
     )
     pooling: Pooling | None = Field(
-        default=None, description="Pooling of the network. Default: the preset's, max."
+        default=None,
+        description="Pooling of the network: `max` is its own; `average` (the paper's) is scaled "
+        "so that activations keep their size. Default: the preset's, max.",
     )
     style_scale: float = Field(
         default=1.0,
@@ -182,7 +184,8 @@ class StyleParams(BaseModel):
     preserve_color: PreserveColor = Field(
         default="none",
         description="Keep the content's colours: `luminance` paints brightness only, `match` "
-        "gives the style the content's colours first.",
+        "gives the style the content's colours first (their mean and covariance), `histogram` "
+        "does so more closely (their whole distribution), but grainier where the two differ much.",
     )
     content_mask: ContentMask = Field(
         default=None,

@@ -17,7 +17,7 @@ Padding = Literal["zeros", "replicate"]
 Pooling = Literal["max", "average"]
 Keep = Literal["best", "average", "last", "lower"]
 Optimizer = Literal["adam", "lbfgs"]
-PreserveColor = Literal["none", "luminance", "match"]
+PreserveColor = Literal["none", "luminance", "match", "histogram"]
 Init = Literal["adain", "content", "random", "style_stats", "image"]
 Layers = tuple[tuple[str, float], ...]
 
@@ -61,7 +61,8 @@ class Recipe:
         alpha: share of the style's statistics in the AdaIN draft.
         style_scale: the style's long side relative to the content's.
         preserve_color: `luminance` paints brightness only; `match` first gives the style the
-            content's colours (Gatys et al. 2016, "Preserving color in neural style transfer").
+            content's colours (Gatys et al. 2016, "Preserving color in neural style transfer"),
+            `histogram` their whole distribution (Pitié et al. 2005).
         optimizer: `lbfgs` is the paper's.
     """
 

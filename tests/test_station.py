@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import time
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ from nstd.station import Station
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from pathlib import Path
+
+    from clocks import Clock
 
 CPU = Pin("cpu", (("CUDA_VISIBLE_DEVICES", "-1"),))
 ABSENT = Pin("gpu:0", (("NSTD_TEST_PIN", "GPU-1"),), Gpu(0, "GPU-1", "imagined", 2**30, "9.0"))
@@ -170,39 +173,39 @@ def test_the_manifest_tells_of_the_gpu(tmp_path: Path) -> None:
     assert worker._on_device(rendered, CPU).facts["gpu"] is None
 
 
-TILE_SECONDS = 0.25
-TILES = 30
-FIRST_ITERATION = 5.0  # less than the tiles take together
-
-
-def painting_tiles(connection: Connection, options: worker.Options) -> None:
-    """Give signs of life for longer than anybody waits for an iteration; then hang."""
+def painting_tiles(heard: Path, connection: Connection, options: worker.Options) -> None:
+    """Give a sign of life for each message after the first, and write down how many."""
     del options
     connection.send(worker.Ready("cpu", "float32", 0.1))
     connection.recv()
-    for _ in range(TILES):
-        time.sleep(TILE_SECONDS)
+    for number in itertools.count(1):
+        connection.recv()
         connection.send(worker.Alive())
-    time.sleep(1e6)
+        heard.write_text(str(number))
 
 
-def test_tiles_are_signs_of_life(tmp_path: Path) -> None:
+def test_tiles_are_signs_of_life(tmp_path: Path, clock: Clock) -> None:
     """36. A first iteration may take as long as it likes while its tiles come."""
+    heard = tmp_path / "heard"
     station = Station(
         options(tmp_path),
-        painting_tiles,
+        functools.partial(painting_tiles, heard),
         stall_seconds=9.0,
-        begin_seconds=FIRST_ITERATION,
+        begin_seconds=5.0,
         job_seconds=None,
         tries=3,
+        clock=clock,
     )
     tend(station)
     station.give(an_entry("a"), Job("a", "a", tmp_path, None, (), StyleParams()))
-    started, found = time.monotonic(), list[object]()
-    while not found:
-        assert time.monotonic() - started < PATIENCE
-        found = list(station.hear())
-        time.sleep(0.02)
-    assert isinstance(found[0], WorkerStalledError)
-    assert time.monotonic() - started >= TILES * TILE_SECONDS + FIRST_ITERATION - 0.1
-    station.stop()
+    for number in range(1, 5):
+        station.cancel()  # any message will do
+        deadline = time.monotonic() + PATIENCE
+        while not (heard.exists() and heard.read_text() == str(number)):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        clock.now += 4.0
+        assert list(station.hear()) == []
+    clock.now += 6.0
+    (error,) = station.hear()
+    assert isinstance(error, WorkerStalledError)

@@ -24,7 +24,7 @@ from nstd.errors import ImageTooSmallError, ParamsError, TooLargeError
 from nstd.resampling import fit, resize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from nstd.domain import Float32Image, Float32Mask, StyleImage, StyleRequest
     from nstd.engine.adain import Draft
@@ -32,13 +32,18 @@ if TYPE_CHECKING:
     from nstd.engine.engine import Engine
     from nstd.engine.tiled import TiledDescent
     from nstd.engine.tiles import Alive, Grid
-    from nstd.recipes import Init, Recipe
+    from nstd.recipes import Init, PreserveColor, Recipe
 
     Stack = tuple[Float32Image, ...]  # an image's masks: nothing, or one [1, H, W, R]
 
 _GIBIBYTE = 2**30
 # Of the machine's memory; the rest is for other programs, and for estimates that are too low.
 _SHARE_OF_HOST = 0.75
+_RECOLOURS: Mapping[PreserveColor, Callable[[Float32Image, Float32Image], Float32Image]] = {
+    "luminance": palette.match_luminance,
+    "match": palette.match_colors,
+    "histogram": palette.match_histograms,
+}
 
 
 class Plan:
@@ -393,7 +398,7 @@ def _in_optimised_colors(
         return np.full((*request.shape, 3), 0.5, np.float32), styles
     if recipe.preserve_color == "none":
         return content, styles
-    by_color = recipe.preserve_color == "match"
-    recolour = palette.match_colors if by_color else palette.match_luminance
+    recolour = _RECOLOURS[recipe.preserve_color]
     styles = [dataclasses.replace(style, rgb=recolour(style.rgb, content)) for style in styles]
-    return content if by_color else palette.grey(content), styles
+    in_grey = recipe.preserve_color == "luminance"
+    return palette.grey(content) if in_grey else content, styles

@@ -120,7 +120,7 @@ def test_a_start_that_was_not_handed_over_is_named(engine: Engine) -> None:
         engine.transfer(request(init="sketch.png"))
 
 
-@pytest.mark.parametrize("preserve", ["luminance", "match"])
+@pytest.mark.parametrize("preserve", ["luminance", "match", "histogram"])
 def test_colours_are_preserved(engine: Engine, preserve: str) -> None:
     """A grey content in a red style stays nearer to grey than without."""
     grey = np.repeat(picture(48, 48)[..., :1], 3, axis=2)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import picture
+from conftest import harbour, picture
 
 from nstd.engine.vgg import LAYERS, FeatureExtractor, smallest_side
 
@@ -35,11 +35,12 @@ def convolve(features: np.ndarray, kernel: np.ndarray, bias: np.ndarray, mode: s
     return np.maximum(total + bias, 0)
 
 
+@pytest.mark.parametrize("pooling", ["max", "average"])
 @pytest.mark.parametrize("padding", ["zeros", "replicate", "reflect"])
 def test_activations_match_float64(
-    engine: Engine, extractor: FeatureExtractor, padding: str
+    engine: Engine, extractor: FeatureExtractor, padding: str, pooling: str
 ) -> None:
-    """The first three layers and the pooling between, for every kind of padding."""
+    """The first three layers and the pooling between, for every kind of padding and pooling."""
     image = picture(15, 11).astype(np.float64)
     arrays = engine.weights.arrays
     mean = np.array([103.939, 116.779, 123.68])
@@ -52,11 +53,12 @@ def test_activations_match_float64(
     if padding == "reflect":
         features = np.pad(features, [(0, 1), (0, 1), (0, 0)], mode="edge")
     pooled = features[: features.shape[0] // 2 * 2, : features.shape[1] // 2 * 2]
-    pooled = pooled.reshape(pooled.shape[0] // 2, 2, pooled.shape[1] // 2, 2, -1).max((1, 3))
+    pooled = pooled.reshape(pooled.shape[0] // 2, 2, pooled.shape[1] // 2, 2, -1)
+    pooled = pooled.max((1, 3)) if pooling == "max" else 1.25 * pooled.mean((1, 3))
     mode = "reflect" if padding == "reflect" else "constant"
     expected = convolve(pooled, arrays["block2_conv1/kernel"], arrays["block2_conv1/bias"], mode)
     found = extractor.activations(
-        tf.constant(image[None], tf.float32), ["block2_conv1"], padding=padding
+        tf.constant(image[None], tf.float32), ["block2_conv1"], padding=padding, pooling=pooling
     )["block2_conv1"]
     assert np.allclose(found[0], expected, rtol=1e-4, atol=1e-4)
 
@@ -67,6 +69,37 @@ def test_mean_activation_is_one(extractor: FeatureExtractor) -> None:
     means = [float(tf.reduce_mean(found[layer])) for layer in LAYERS]
     assert all(0.1 < mean < 10 for mean in means)
     assert list(found) == list(LAYERS)
+
+
+def test_average_pooling_keeps_the_activations_size(extractor: FeatureExtractor) -> None:
+    """Of one picture, each block's mean is within two fifths of that with max pooling."""
+    image = tf.constant(harbour(192)[None])
+    most, average = (
+        extractor.activations(image, LAYERS, padding="replicate", pooling=pooling)
+        for pooling in ("max", "average")
+    )
+    for block in ("block2", "block3", "block4", "block5"):
+        layers = [layer for layer in LAYERS if layer.startswith(block)]
+        means = [
+            sum(float(tf.reduce_mean(of[layer])) for layer in layers) for of in (average, most)
+        ]
+        assert 0.7 < means[0] / means[1] < 1.4
+
+
+def test_of_an_even_picture_average_pooling_only_scales(
+    engine: Engine, extractor: FeatureExtractor
+) -> None:
+    """Four equal activations have themselves as maximum and mean, so the factor alone is seen."""
+    image = tf.fill([1, 12, 12, 3], 0.7)
+    most, average = (
+        # One position of block2, away from the border, where padding is felt.
+        extractor.activations(image, ["block2_conv1"], pooling=pooling)["block2_conv1"][0, 3, 3]
+        for pooling in ("max", "average")
+    )
+    bias = engine.weights.arrays["block2_conv1/bias"]
+    active = (most.numpy() > 0) & (average.numpy() > 0)
+    assert active.sum() > 10
+    assert np.allclose((average - bias)[active], 1.25 * (most - bias)[active], rtol=1e-4, atol=1e-4)
 
 
 def test_only_the_layers_asked_for_are_returned(extractor: FeatureExtractor) -> None:
