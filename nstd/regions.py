@@ -22,11 +22,13 @@ MOST: Final = 16  # regions; each costs statistics of every style layer in every
 _SUFFIXES = ", ".join(names.IMAGE_SUFFIXES)
 
 
-def files(mask: Mask | list[Mask | None] | None) -> tuple[str, ...]:
-    """The image files that masks name, each once, in order."""
+def files(mask: Any) -> tuple[str, ...]:  # noqa: ANN401 - checked or not
+    """The image files that masks name, each once, in order; anything else is left out."""
     if isinstance(mask, str):
-        return () if mask == ALL else (mask,)
-    parts = mask.values() if isinstance(mask, dict) else mask or ()
+        return (mask,) if names.is_image(mask) else ()
+    parts = list(mask.values()) if isinstance(mask, dict) else mask
+    if not isinstance(parts, list):
+        return ()
     return tuple(dict.fromkeys(file for part in parts for file in files(part)))
 
 

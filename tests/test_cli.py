@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +15,6 @@ from PIL import Image
 
 import nstd
 from nstd.engine import weights
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -60,6 +57,29 @@ def test_stylize_writes_the_picture(tmp_path: Path) -> None:
     with Image.open(out) as image:
         assert (image.format, image.size) == ("JPEG", (48, 32))
     assert {path.name for path in tmp_path.iterdir()} == {"c.jpg", "s.png", "out.jpg"}
+
+
+def test_the_shell_completes_commands_and_options() -> None:
+    """What `--install-completion` puts into the shell asks the program itself, which answers."""
+
+    def completed(line: str) -> set[str]:
+        words = line.split()
+        done = subprocess.run(
+            [Path(sys.executable).parent / "nstd"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={
+                **os.environ,
+                "_NSTD_COMPLETE": "complete_bash",
+                "COMP_WORDS": line,
+                "COMP_CWORD": str(len(words) - 1),
+            },
+        )
+        return set(done.stdout.split())
+
+    assert completed("nstd st") == {"status", "stylize"}
+    assert "--watch" in completed("nstd status --w")
 
 
 def test_the_same_picture_twice_is_the_same_to_the_byte(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ def test_files_are_named_once_and_in_order() -> None:
     assert regions.files("a.png") == ("a.png",)
     masks = [None, {"x": "b.png", "y": "all"}, "a.png", {"z": "b.png"}]
     assert regions.files(masks) == ("b.png", "a.png")
+    assert regions.files([7, {"x": None, "y": "no image"}]) == regions.files(7) == ()
 
 
 def test_files_can_be_called_otherwise() -> None:

@@ -90,6 +90,14 @@ def test_masks_are_dropped_beside_the_others(desk: Desk, pictures: list[Path]) -
     assert (desk.inbox / "x.mask2.jpg").read_bytes() == pictures[2].read_bytes()
 
 
+def test_masks_that_are_none_are_refused(desk: Desk, pictures: list[Path]) -> None:
+    """By the parameter's name, before anything is written."""
+    for mask in (7, "labels", {"sky": 7}):
+        with pytest.raises(UsageError, match="--set: content_mask"):
+            submit(desk, *pictures[:2], content_mask=mask)
+    assert tree(desk.inbox) == set()
+
+
 def test_a_start_that_is_no_picture_is_a_parameter(desk: Desk, pictures: list[Path]) -> None:
     """`random` is not looked for on the disk."""
     submit(desk, *pictures[:2], init="random")

@@ -166,7 +166,7 @@ class Plan:
         targets = Targets(
             descent.content_targets(_at(self.content, size)),
             descent.style_targets(statistics),
-            self._masks.of_content(size),
+            tuple(map(descent.hold, self._masks.of_content(size))),
         )
         self.seconds["targets"] += time.perf_counter() - started
         return targets
