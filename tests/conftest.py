@@ -57,6 +57,14 @@ def save_picture(path: Path, width: int = 64, height: int = 48, seed: int = 0) -
 
 
 @pytest.fixture(scope="session")
+def weights_file() -> Path:
+    """Have the network's weights in the cache, where a program that a test runs looks for them."""
+    from nstd.engine import weights  # noqa: PLC0415 - for the tests that need it
+
+    return weights.resolve(None)
+
+
+@pytest.fixture(scope="session")
 def build_engine() -> Callable[[str], Engine]:
     """Build an engine on the real network for a precision."""
     from nstd.engine import weights  # noqa: PLC0415 - TensorFlow only for the tests that need it

@@ -24,6 +24,9 @@ from nstd.spool import layout
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+# No device is examined without them, and nothing else may have fetched them yet.
+pytestmark = pytest.mark.usefixtures("weights_file")
+
 COPYING = functools.partial(worker.serve, build=copying_engine.build)
 
 
