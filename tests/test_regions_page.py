@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from conftest import save_picture
 from doc_pages import blocks, shell
-from folders import manifest
+from folders import manifest, run_once
 from PIL import Image
 
 import nstd
@@ -40,17 +40,17 @@ def studio(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["grey", "labels"])
-def test_the_sidecars_are_painted(studio: Path, number: int) -> None:
-    """By the daemon; masks are inputs like others, in the manifest and among the originals."""
+def test_the_sidecars_are_jobs(studio: Path, number: int) -> None:
+    """Masks are inputs like others, in the manifest and among the originals."""
     root = studio / "root"
     inbox = root / "inbox"
     inbox.mkdir(parents=True)
-    text = blocks("regions.md", "yaml")[number] + "size: 96\niterations: 3\n"
+    text = blocks("regions.md", "yaml")[number]
     (inbox / "harbour.yaml").write_text(text)
     named = set(re.findall(r"[\w.]+\.(?:png|jpg)", text))
     for name in named:
         shutil.copy(studio / name, inbox)
-    shell(f"nstd once --root {root}", studio)
+    assert run_once(root)[0] == 0
     facts = manifest(root, "harbour")
     masks = {name for name in named if name.endswith(".png")}
     assert {mask["name"] for mask in facts["masks"]} == masks
