@@ -14,11 +14,9 @@ from nstd.engine.tiles import Grid, halo, nobody_waits, radius, stride
 from nstd.engine.vgg import FeatureExtractor, pad_one, smallest_side
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from nstd.domain import Float32Image
     from nstd.engine.masking import MaskTensors
-    from nstd.engine.tiles import Alive, Tile
+    from nstd.engine.tiles import Alive
     from nstd.engine.weights import Weights
 
     # For each region; for one, without masks.
@@ -36,7 +34,7 @@ STRIDE = stride(_ENCODED)
 
 
 class Draft:
-    """Encoder statistics and decoder as two graphs that serve every size.
+    """Encoder statistics and decoder as graphs that serve every size, whole and by tiles.
 
     Args:
         extractor: the encoder.
@@ -164,7 +162,7 @@ class TiledDraft:
         """See `Draft`."""
         sums = add_up(
             self._draft.measure(tile.cut(image), tile.owned_within, tile.cut_all(masks))
-            for tile in self._tiles(image)
+            for tile in self._grid.visited(image, self._alive)
         )
         found = []
         for first, second, positions in sums:
@@ -184,15 +182,10 @@ class TiledDraft:
         """See `Draft`."""
         own = self.statistics(content, masks)
         whole = np.empty_like(content)
-        for tile in self._tiles(content):
+        for tile in self._grid.visited(content, self._alive):
             seen = tile.cut(content), tile.cut_all(masks)
             tile.put(whole, self._draft.paint_tile(*seen, own, wanted, alpha).numpy())
         return whole
-
-    def _tiles(self, image: Float32Image) -> Iterator[Tile]:
-        for tile in self._grid.tiles(*image.shape[1:3]):
-            yield tile
-            self._alive()
 
 
 def _restyled(

@@ -142,7 +142,7 @@ def estimate(
         stages: (height, width, iterations) of each scale.
         seconds: that the device takes for work.
         budget: says which scales are computed by tiles.
-        held_images: that the optimizer keeps in float32 beside the usual few.
+        held_images: in float32 beside the usual few: the optimizer's and masks.
     """
     total, largest = 0.0, 0.0
     for height, width, iterations in stages:

@@ -22,8 +22,6 @@ from nstd.engine.lbfgs import Search
 from nstd.engine.tiles import nobody_waits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from nstd.domain import Float32Image
     from nstd.engine.descent import Descent, Schedule, State
     from nstd.engine.losses import DifferenceSums
@@ -79,7 +77,7 @@ class TiledDescent:
         """See `Objective.style_statistics`."""
         sums = add_up(
             self._graphs.measure(tile.cut(image), tile.owned_within, tile.cut_all(masks))
-            for tile in self._tiles(image)
+            for tile in self._grid.visited(image, self._alive)
         )
         return [
             tuple(tf.cast(part, tf.float32) for part in self._objective.statistics_of(layer))
@@ -150,7 +148,7 @@ class TiledDescent:
             tile.add(gradient, part.numpy())
             return found
 
-        differences = add_up(push(tile) for tile in self._tiles(image))
+        differences = add_up(push(tile) for tile in self._grid.visited(image, self._alive))
         content = self._objective.content_term(differences, weights)
         return tf.stack([content, terms[1], terms[2]]), gradient
 
@@ -170,7 +168,7 @@ class TiledDescent:
             content = self._activations(tile.cut(targets.content[0]))
             return self._graphs.compare(seen, content, owned, masks)
 
-        sums: Sums = add_up(measure(tile) for tile in self._tiles(image))
+        sums: Sums = add_up(measure(tile) for tile in self._grid.visited(image, self._alive))
         return sums
 
     def _advance(
@@ -199,8 +197,3 @@ class TiledDescent:
         after = [whole if whole.ndim else value for whole, value in zip(flat, updated, strict=True)]
         advanced: State = tf.nest.pack_sequence_as(state, after)
         return advanced
-
-    def _tiles(self, image: Float32Image) -> Iterator[Tile]:
-        for tile in self._grid.tiles(*image.shape[1:3]):
-            yield tile
-            self._alive()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nstd.params import LAYERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     Alive = Callable[[], None]  # called after each tile, for somebody may be waiting
 
@@ -134,6 +134,12 @@ class Grid:
             for rows in self._spans(height)
             for columns in self._spans(width)
         )
+
+    def visited(self, image: Any, alive: Alive) -> Iterator[Tile]:  # noqa: ANN401 - an array or a tensor
+        """The tiles of an image [1, H, W, C]; `alive` is called when one has been dealt with."""
+        for tile in self.tiles(*image.shape[1:3]):
+            yield tile
+            alive()
 
     def longest(self, length: int) -> int:
         """What a tile sees at most along an axis on which the image has this length."""
