@@ -6,7 +6,7 @@ import functools
 import itertools
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
@@ -56,14 +56,23 @@ def options(folder: Path, pin: Pin = CPU) -> worker.Options:
     )
 
 
-def make_station(folder: Path, lives: int, tries: int = 3) -> Station:
-    """Make a station whose first workers die."""
+def make_station(folder: Path, main: worker.Main, pin: Pin = CPU, **changes: Any) -> Station:
+    """Make a station of a kind of worker."""
+    settings: dict[str, Any] = {
+        "stall_seconds": 9.0,
+        "begin_seconds": 99.0,
+        "job_seconds": None,
+        "tries": 3,
+        **changes,
+    }
+    return Station(options(folder, pin), main, **settings)
+
+
+def mortal(folder: Path, lives: int) -> worker.Main:
+    """Make a kind of worker whose first ones die."""
     count = folder / "lives"
     count.write_text(str(lives))
-    main = functools.partial(dying, count)
-    return Station(
-        options(folder), main, stall_seconds=9.0, begin_seconds=99.0, job_seconds=None, tries=tries
-    )
+    return functools.partial(dying, count)
 
 
 def tend(station: Station) -> None:
@@ -79,7 +88,7 @@ def tend(station: Station) -> None:
 
 def test_a_worker_that_dies_at_first_is_replaced_after_a_rest(tmp_path: Path) -> None:
     """Each death makes the rest longer, and the first readiness ends the count."""
-    station = make_station(tmp_path, lives=1)
+    station = make_station(tmp_path, mortal(tmp_path, 1))
     started = time.monotonic()
     tend(station)
     assert time.monotonic() - started >= 1.0, "it was given a rest"
@@ -97,37 +106,21 @@ def sleeping(connection: Connection, options: worker.Options) -> None:
 
 def test_a_worker_that_is_never_ready_is_killed(tmp_path: Path) -> None:
     """36. Its start may hang too; that counts as a death before it was ready."""
-    station = Station(
-        options(tmp_path),
-        sleeping,
-        stall_seconds=9.0,
-        begin_seconds=0.5,
-        job_seconds=None,
-        tries=2,
-    )
+    station = make_station(tmp_path, sleeping, begin_seconds=0.5, tries=2)
     with pytest.raises(EngineUnavailableError, match=r"died 2 times .* \(killed\)"):
         tend(station)
 
 
 def test_an_engine_that_can_never_be_built_is_an_error(tmp_path: Path) -> None:
     """After as many deaths as a job may have, none of them ready before."""
-    station = make_station(tmp_path, lives=9, tries=2)
+    station = make_station(tmp_path, mortal(tmp_path, 9), tries=2)
     with pytest.raises(EngineUnavailableError, match="died 2 times before it was ready"):
         tend(station)
 
 
 def test_a_gpu_that_tensorflow_does_not_find_is_an_error(tmp_path: Path) -> None:
     """38. The driver tells of it, but the engine would have computed on the CPU."""
-    (tmp_path / "lives").write_text("0")
-    main = functools.partial(dying, tmp_path / "lives")
-    station = Station(
-        options(tmp_path, ABSENT),
-        main,
-        stall_seconds=9.0,
-        begin_seconds=99.0,
-        job_seconds=None,
-        tries=3,
-    )
+    station = make_station(tmp_path, mortal(tmp_path, 0), ABSENT)
     with pytest.raises(DeviceAbsentError, match="TensorFlow only finds cpu"):
         tend(station)
 
@@ -141,14 +134,7 @@ def computing_on_it(connection: Connection, options: worker.Options) -> None:
 
 def test_the_gpu_that_it_is_pinned_to_is_logged(tmp_path: Path) -> None:
     """Name, memory and compute capability, as soon as the worker is ready."""
-    station = Station(
-        options(tmp_path, ABSENT),
-        computing_on_it,
-        stall_seconds=9.0,
-        begin_seconds=99.0,
-        job_seconds=None,
-        tries=3,
-    )
+    station = make_station(tmp_path, computing_on_it, ABSENT)
     with structlog.testing.capture_logs() as logged:
         tend(station)
     (ready,) = (line for line in logged if line["event"] == telemetry.WORKER_READY)
@@ -187,15 +173,8 @@ def painting_tiles(heard: Path, connection: Connection, options: worker.Options)
 def test_tiles_are_signs_of_life(tmp_path: Path, clock: Clock) -> None:
     """36. A first iteration may take as long as it likes while its tiles come."""
     heard = tmp_path / "heard"
-    station = Station(
-        options(tmp_path),
-        functools.partial(painting_tiles, heard),
-        stall_seconds=9.0,
-        begin_seconds=5.0,
-        job_seconds=None,
-        tries=3,
-        clock=clock,
-    )
+    main = functools.partial(painting_tiles, heard)
+    station = make_station(tmp_path, main, begin_seconds=5.0, clock=clock)
     tend(station)
     station.give(an_entry("a"), Job("a", "a", tmp_path, None, (), StyleParams()))
     for number in range(1, 5):
