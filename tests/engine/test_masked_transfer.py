@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import picture
+from transfers import SHALLOW
 
 from nstd.domain import Region, StyleImage, StyleRequest
 from nstd.engine import losses
@@ -23,11 +24,6 @@ if TYPE_CHECKING:
 
 WHOLE = np.ones((1, 1), np.float32)
 PRESETS = ["classic", "fast", "quality"]
-# A small halo, so that small pictures have many tiles.
-SHALLOW: dict[str, Any] = {
-    "content_layers": {"block3_conv2": 1.0},
-    "style_layers": {"block1_conv1": 2.0, "block2_conv2": 1.0, "block3_conv1": 1.0},
-}
 
 
 def left(width: int, height: int, until: float = 0.5) -> np.ndarray:

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from conftest import picture
 from tile_mistakes import CroppingGrid, ShiftedGrid
-from transfers import make, request
+from transfers import SHALLOW, make, request
 
 from nstd.engine.descent import Schedule, State
 from nstd.engine.objective import Structure, Targets
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     from nstd.engine.engine import Engine
     from nstd.engine.objective import Weights
     from nstd.engine.tiled import TiledDescent
-
-# block1 to block3: a small halo, so that small pictures have many tiles.
-SHALLOW: dict[str, Any] = {
-    "content_layers": {"block3_conv2": 1.0},
-    "style_layers": {"block1_conv1": 2.0, "block2_conv2": 1.0, "block3_conv1": 1.0},
-}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 from conftest import picture
@@ -12,11 +12,16 @@ from nstd.engine.objective import Objective, Structure, Targets, Weights
 from nstd.params import StyleParams
 
 if TYPE_CHECKING:
-    from typing import Any
-
     import numpy as np
 
     from nstd.engine.engine import Engine
+
+
+# block1 to block3: a small halo, so that small pictures have many tiles.
+SHALLOW: dict[str, Any] = {
+    "content_layers": {"block3_conv2": 1.0},
+    "style_layers": {"block1_conv1": 2.0, "block2_conv2": 1.0, "block3_conv1": 1.0},
+}
 
 
 def request(width: int = 48, height: int = 40, **params: Any) -> StyleRequest:
