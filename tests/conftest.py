@@ -65,12 +65,11 @@ def weights_file() -> Path:
 
 
 @pytest.fixture(scope="session")
-def build_engine() -> Callable[[str], Engine]:
+def build_engine(weights_file: Path) -> Callable[[str], Engine]:
     """Build an engine on the real network for a precision."""
-    from nstd.engine import weights  # noqa: PLC0415 - TensorFlow only for the tests that need it
-    from nstd.engine.build import build  # noqa: PLC0415
+    from nstd.engine.build import build  # noqa: PLC0415 - only for the tests that need it
 
-    return lambda precision: build(weights.resolve(None), precision)
+    return lambda precision: build(weights_file, precision)
 
 
 @pytest.fixture(scope="session")

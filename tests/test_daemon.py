@@ -5,39 +5,26 @@ With the real network at small sizes where that matters, else with an engine tha
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from conftest import save_picture
-from daemon_process import PATIENCE, DaemonProcess, drop
+from daemon_process import DaemonProcess, drop
+from folders import names
 from PIL import Image
 
-from nstd import sidecar
 from nstd.engine import weights
-from nstd.entry import State
-from nstd.params import StyleParams
 from nstd.spool import files
-from nstd.spool.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-LONG = "preset: classic\nsize: 256\niterations: 100000\n"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _weights() -> None:
-    """Fetch the weights once, so that no daemon's patience is spent on it."""
-    weights.resolve(None)
+# Fetched before, so that no daemon's patience is spent on it.
+pytestmark = pytest.mark.usefixtures("weights_file")
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +42,6 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
 def inbox(daemon: DaemonProcess) -> Path:
     """Lend the shared daemon's inbox."""
     return daemon.root / "inbox"
-
-
-def names(folder: Path) -> set[str]:
-    """List the files of a folder."""
-    return {path.name for path in folder.iterdir()} if folder.exists() else set()
 
 
 def test_a_dropped_pair_becomes_a_painting(daemon: DaemonProcess, inbox: Path) -> None:
@@ -223,163 +205,6 @@ def test_a_second_daemon_is_refused(daemon: DaemonProcess) -> None:
     assert "another nstd holds this lock" in event["message"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_in_order(tmp_path: Path, number: int) -> None:
-    """The running job goes back to the queue when the grace time is over; exit code 0."""
-    daemon = DaemonProcess(tmp_path, copying=True, grace_seconds=0.5)
-    daemon.wait_for("daemon.started")
-    drop(tmp_path / "inbox", "long", LONG)
-    drop(tmp_path / "inbox", "next", LONG)
-    daemon.wait_for("job.claimed", name="next")
-    daemon.wait_for("job.progress")
-    assert daemon.stop(number) == 0
-    assert names(tmp_path / "outbox") == set()
-    assert daemon.count("daemon.stopped") == 1
-    assert "2 jobs will go on when it starts" in (tmp_path / "inbox" / "STATUS.txt").read_text()
-    with contextlib.closing(Ledger(tmp_path / "state" / "ledger.sqlite")) as ledger:
-        waiting = ledger.unsettled(State.CLAIMED)
-    assert [(entry.name, entry.attempts, entry.crashes) for entry in waiting] == [
-        ("long", 0, 0),
-        ("next", 0, 0),
-    ]
-
-
-def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
-    """40. Long before the grace time is over; the running job goes on at the next start."""
-    daemon = DaemonProcess(tmp_path, copying=True, grace_seconds=3600.0)
-    daemon.wait_for("daemon.started")
-    drop(tmp_path / "inbox", "long", LONG)
-    daemon.wait_for("job.progress")
-    daemon.process.send_signal(signal.SIGTERM)
-    daemon.wait_for("daemon.stopping", grace_seconds=3600.0)
-    assert daemon.process.poll() is None, "it waits for the job"
-    assert daemon.stop() == 0
-    assert names(tmp_path / "outbox") == set()
-    with contextlib.closing(Ledger(tmp_path / "state" / "ledger.sqlite")) as ledger:
-        (entry,) = ledger.unsettled(State.CLAIMED)
-    assert (entry.name, entry.attempts, entry.crashes) == ("long", 0, 0)
-
-
-def test_a_job_within_the_grace_time_is_finished(tmp_path: Path) -> None:
-    """A stop does not throw away what is nearly done."""
-    daemon = DaemonProcess(tmp_path, copying=True, grace_seconds=50.0)
-    daemon.wait_for("daemon.started")
-    drop(tmp_path / "inbox", "short", "preset: classic\nsize: 64\niterations: 20\n")
-    daemon.wait_for("job.started")
-    assert daemon.stop() == 0
-    assert names(tmp_path / "outbox") == {"short.png", "short.json"}
-
-
-def test_a_killed_worker_is_replaced_and_its_job_repeated(tmp_path: Path) -> None:
-    """The death counts as an attempt; the next one succeeds."""
-    daemon = DaemonProcess(tmp_path)
-    daemon.wait_for("daemon.started")
-    drop(tmp_path / "inbox", "a", "preset: classic\nsize: 64\niterations: 60\n")
-    daemon.wait_for("job.progress")
-    os.kill(daemon.worker(), signal.SIGKILL)
-    assert daemon.wait_for("worker.died")["exit_code"] == -signal.SIGKILL
-    assert daemon.wait_for("job.done")["attempt"] == 2
-    assert daemon.stop() == 0
-
-
-def test_a_job_that_keeps_killing_its_worker_is_quarantined(tmp_path: Path) -> None:
-    """After `limits.attempts` deaths the queue moves on without it."""
-    daemon = DaemonProcess(tmp_path, copying=True, attempts=2)
-    daemon.wait_for("daemon.started")
-    drop(tmp_path / "inbox", "poison", f"priority: 9\n{LONG}")
-    for attempt in (1, 2):
-        daemon.wait_for("job.started", attempt=attempt)
-        daemon.wait_for("worker.ready", count=attempt)
-        os.kill(daemon.worker(), signal.SIGKILL)
-        daemon.wait_for("worker.died", count=attempt)
-    assert daemon.wait_for("job.failed", name="poison")["code"] == "worker_died"
-    drop(tmp_path / "inbox", "good")
-    daemon.wait_for("job.done", name="good")
-    assert daemon.stop() == 0
-
-
-def test_a_killed_daemon_leaves_no_worker_and_loses_nothing(tmp_path: Path) -> None:
-    """The orphan ends by itself; the next daemon puts the sidecar back and does the job."""
-    daemon = DaemonProcess(tmp_path)
-    daemon.wait_for("daemon.started")
-    drop(tmp_path / "inbox", "a", "preset: classic\nsize: 64\niterations: 60\n")
-    daemon.wait_for("job.progress")
-    orphan = Path(f"/proc/{daemon.worker()}")
-    daemon.stop(signal.SIGKILL)
-    assert not (tmp_path / "inbox" / "a.yaml").exists()
-    deadline = time.monotonic() + 20
-    while orphan.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not orphan.exists()
-    again = DaemonProcess(tmp_path)
-    again.wait_for("job.recovered")
-    again.wait_for("job.retired", name="a")
-    assert again.stop() == 0
-    assert names(tmp_path / "outbox") == {"a.png", "a.json"}
-    assert names(tmp_path / "done") == {"a.yaml", "a.jpg", "a.style.png"}
-
-
-def test_a_folder_that_may_not_be_changed_holds_nobody_else(tmp_path: Path) -> None:
-    """A colleague's sidecar that can't be moved is complained of once; the next job runs."""
-    drop(tmp_path / "inbox" / "theirs", "stuck", "priority: 9\n")
-    drop(tmp_path / "inbox", "good")
-    for folder in ("inbox", "outbox", "failed", "done", "state"):
-        (tmp_path / folder).mkdir(exist_ok=True)
-        (tmp_path / folder).chmod(0o777)
-    tmp_path.chmod(0o777)
-    (tmp_path / "inbox" / "theirs").chmod(0o555)
-    unprivileged = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"]
-    if os.geteuid() == 0 and subprocess.run([*unprivileged, "true"], check=False).returncode:
-        pytest.skip("setpriv can't drop root's right to write everywhere")
-    daemon = DaemonProcess(
-        tmp_path, copying=True, wrapper=unprivileged if os.geteuid() == 0 else []
-    )
-    daemon.wait_for("job.done", name="good")
-    daemon.wait_for("scan.waiting")
-    time.sleep(1.2)
-    assert daemon.stop() == 0
-    complaints = [event for event in daemon.events if event["event"] == "scan.waiting"]
-    assert len(complaints) == 1
-    assert "stuck.yaml: can't be moved out of its folder" in complaints[0]["reason"]
-    assert (tmp_path / "inbox" / "theirs" / "stuck.yaml").exists()
-
-
-def test_one_outbox_folder_that_refuses_holds_nobody_else(tmp_path: Path) -> None:
-    """The blocked result waits, the others are published, and it follows when it can."""
-    daemon = DaemonProcess(tmp_path, copying=True)
-    daemon.wait_for("daemon.started")
-    (tmp_path / "outbox" / "blocked").write_text("a file where a folder should be")
-    drop(tmp_path / "inbox" / "blocked", "a", "priority: 9\n")
-    drop(tmp_path / "inbox", "good")
-    daemon.wait_for("job.done", name="good")
-    daemon.wait_for("job.held", name="blocked/a")
-    (tmp_path / "outbox" / "blocked").unlink()
-    daemon.wait_for("job.done", name="blocked/a")
-    assert daemon.stop() == 0
-
-
-def test_once_does_not_wait_for_a_disk(tmp_path: Path) -> None:
-    """Exit code 75 when a result can't be written; the job is done when it can."""
-    drop(tmp_path / "inbox" / "blocked", "a")
-    (tmp_path / "outbox").mkdir()
-    (tmp_path / "outbox" / "blocked").write_text("a file where a folder should be")
-    assert DaemonProcess(tmp_path, "once", copying=True).ended() == 75
-    (tmp_path / "outbox" / "blocked").unlink()
-    assert DaemonProcess(tmp_path, "once", copying=True).ended() == 0
-    assert names(tmp_path / "outbox" / "blocked") == {"a.png", "a.json"}
-
-
-def test_a_log_that_nobody_reads_stops_nothing(tmp_path: Path) -> None:
-    """A full log disk costs the log, not the jobs."""
-    drop(tmp_path / "inbox", "a", "preset: draft\n")
-    command = [sys.executable, "-m", "nstd", "once", "--root", str(tmp_path)]
-    with Path("/dev/full").open("w") as full:
-        environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-        done = subprocess.run(command, stderr=full, check=False, timeout=PATIENCE, env=environment)
-    assert done.returncode == 0
-    assert "a.png" in names(tmp_path / "outbox")
-
-
 def test_a_texture_is_painted_without_content(daemon: DaemonProcess, inbox: Path) -> None:
     """`content: none`: the style alone makes the picture, and snapshots lie beside it."""
     save_picture(inbox / "cloth.style.png", 64, 48, seed=4)
@@ -422,33 +247,3 @@ def test_deep_pictures_and_their_metadata(daemon: DaemonProcess, inbox: Path) ->
         found = result.getexif()
     assert found.get(0x010F) == "nstd test camera"
     assert 0x0112 not in found
-
-
-def test_once_drains_and_exits(tmp_path: Path) -> None:
-    """Everything that lies there is done, then the exit code is 0."""
-    for name in ("a", "b"):
-        drop(tmp_path / "inbox", name)
-    once = DaemonProcess(tmp_path, "once")
-    assert once.ended() == 0
-    assert names(tmp_path / "outbox") == {"a.png", "a.json", "b.png", "b.json"}
-
-
-def test_once_says_that_a_job_failed(tmp_path: Path) -> None:
-    """Exit code 1, after the jobs that could be done."""
-    drop(tmp_path / "inbox", "good")
-    drop(tmp_path / "inbox", "bad", "sise: 3")
-    assert DaemonProcess(tmp_path, "once", copying=True).ended() == 1
-    assert "good.png" in names(tmp_path / "outbox")
-
-
-def test_once_says_that_a_job_is_incomplete(tmp_path: Path) -> None:
-    """Exit code 75: the sidecar is still in the inbox, waiting for its image."""
-    drop(tmp_path / "inbox", "early", "style: late.jpg")
-    assert DaemonProcess(tmp_path, "once", copying=True, incomplete_seconds=600).ended() == 75
-    assert "early.yaml" in names(tmp_path / "inbox")
-
-
-def test_settings_and_sidecar_agree() -> None:
-    """The sidecar used here for long jobs is one that the program accepts."""
-    parsed = sidecar.parse(LONG.encode(), file="long.yaml")
-    assert parsed.params == StyleParams(preset="classic", size=256, iterations=100_000)

@@ -116,3 +116,41 @@ def test_an_original_that_cannot_be_moved_is_not_done_again(tmp_path: Path) -> N
         "a.jpg",
         "a.style.png",
     }
+
+
+def test_a_folder_that_may_not_be_changed_holds_nobody_else(tmp_path: Path) -> None:
+    """A colleague's sidecar that can't be moved is complained of once; the next job runs."""
+    drop(tmp_path / "inbox" / "theirs", "stuck", "priority: 9\n")
+    drop(tmp_path / "inbox", "good")
+    for folder in ("inbox", "outbox", "failed", "done", "state"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder).chmod(0o777)
+    tmp_path.chmod(0o777)
+    (tmp_path / "inbox" / "theirs").chmod(0o555)
+    if os.geteuid() == 0 and subprocess.run([*UNPRIVILEGED, "true"], check=False).returncode:
+        pytest.skip("setpriv can't drop root's right to write everywhere")
+    daemon = DaemonProcess(
+        tmp_path, copying=True, wrapper=UNPRIVILEGED if os.geteuid() == 0 else []
+    )
+    daemon.wait_for("job.done", name="good")
+    daemon.wait_for("scan.waiting")
+    time.sleep(1.2)
+    assert daemon.stop() == 0
+    complaints = [event for event in daemon.events if event["event"] == "scan.waiting"]
+    assert len(complaints) == 1
+    assert "stuck.yaml: can't be moved out of its folder" in complaints[0]["reason"]
+    assert (tmp_path / "inbox" / "theirs" / "stuck.yaml").exists()
+
+
+def test_one_outbox_folder_that_refuses_holds_nobody_else(tmp_path: Path) -> None:
+    """The blocked result waits, the others are published, and it follows when it can."""
+    daemon = DaemonProcess(tmp_path, copying=True)
+    daemon.wait_for("daemon.started")
+    (tmp_path / "outbox" / "blocked").write_text("a file where a folder should be")
+    drop(tmp_path / "inbox" / "blocked", "a", "priority: 9\n")
+    drop(tmp_path / "inbox", "good")
+    daemon.wait_for("job.done", name="good")
+    daemon.wait_for("job.held", name="blocked/a")
+    (tmp_path / "outbox" / "blocked").unlink()
+    daemon.wait_for("job.done", name="blocked/a")
+    assert daemon.stop() == 0

@@ -19,8 +19,6 @@ from folders import blocks, names, peak, reason, running
 from hostile_images import BOMBS, HARD, LATE_BOMBS, scene
 from PIL import Image
 
-from nstd.engine import weights
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -39,9 +37,11 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
 
 
 @pytest.fixture(scope="module")
-def painter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
-    """Share one daemon with the real network."""
-    weights.resolve(None)
+def painter(
+    tmp_path_factory: pytest.TempPathFactory, weights_file: Path
+) -> Iterator[DaemonProcess]:
+    """Share one daemon with the real network, whose weights are there."""
+    del weights_file
     with running(tmp_path_factory.mktemp("hard"), copying=False) as process:
         yield process
 
