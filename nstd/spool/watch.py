@@ -143,10 +143,13 @@ class Watch(FileSystemEventHandler):
         if len(watched) >= self._queue:
             # After an overflow watchdog takes all watches away and sets them anew. The kernel
             # reports each one that went, so with as many as this it would overflow for ever.
-            self.stop()
-            self._polls = True
-            self._complain(f"{len(watched)} watches are more than inotify's queue can tell of")
-            return
+            # But they are all of the process's: another folder's crowd is for its watch to give up.
+            ours = len(watched & _folders(self._folder, hidden=True))
+            if ours >= self._queue:
+                self.stop()
+                self._polls = True
+                self._complain(f"{ours} watches are more than inotify's queue can tell of")
+                return
         before, self._unheard = self._unheard, _folders(self._folder) - watched
         count = len(before & self._unheard)
         if count:
@@ -211,11 +214,12 @@ class Watch(FileSystemEventHandler):
         return observer.is_alive() and all(emitter.is_alive() for emitter in observer.emitters)
 
 
-def _folders(root: Path) -> set[int]:
-    """Inodes of a folder and of those below it that users put files in."""
+def _folders(root: Path, *, hidden: bool = False) -> set[int]:
+    """Inodes of a folder and of those below it: that users put files in, or the hidden ones too."""
     found = set()
     for _, below, _, descriptor in os.fwalk(root.resolve()):
-        below[:] = [name for name in below if not name.startswith(".")]
+        if not hidden:
+            below[:] = [name for name in below if not name.startswith(".")]
         found.add(os.fstat(descriptor).st_ino)
     return found
 

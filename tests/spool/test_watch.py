@@ -245,3 +245,32 @@ def test_a_library_that_stumbles_over_its_end_stops_nobody(
     assert is_woken(waker, 5)
     watch.stop()
     waker.close()
+
+
+def test_a_crowd_is_given_up_by_its_own_watch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """8. The kernel counts a process's watches together; a small folder's watch goes on."""
+    short = tmp_path / "max_queued_events"
+    short.write_text("4")
+    monkeypatch.setattr("nstd.spool.watch._QUEUE", short)
+    crowded, quiet = tmp_path / "inbox", tmp_path / "requests"
+    quiet.mkdir()
+    for number in range(3):
+        (crowded / str(number)).mkdir(parents=True)
+        (crowded / ".nstd" / str(number)).mkdir(parents=True)
+    wakers = {folder: Waker() for folder in (crowded, quiet)}
+    watches = {folder: Watch(folder, "inotify", waker) for folder, waker in wakers.items()}
+    with structlog.testing.capture_logs() as logged:
+        for folder in (crowded, quiet, quiet, crowded):  # the first time, each begins
+            watches[folder].check()
+    (told,) = (line for line in logged if line["event"] == telemetry.WATCH_DEGRADED)
+    assert told["reason"].startswith("8 watches")
+    for folder in (crowded, quiet):
+        settle(wakers[folder])
+        (folder / "new").touch()
+    assert is_woken(wakers[quiet], 5)
+    assert not is_woken(wakers[crowded], 0.3)
+    for folder, waker in wakers.items():
+        watches[folder].stop()
+        waker.close()
