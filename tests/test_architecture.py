@@ -121,7 +121,8 @@ ALLOWED = {
 }
 # Within the spool each module needs only those on the floors below its own.
 SPOOL_FLOORS = (
-    {"beneath", "crashpoint", "decide", "deliveries", "mounts", "renaming", "rows", "schema"},
+    {"beneath", "crashpoint", "decide", "deliveries", "inotify", "mounts", "renaming"}
+    | {"rows", "schema"},
     {"files", "queries"},
     {"history", "layout", "ledger", "lock", "reading"},
     {"besides", "marker", "nowfile", "requests", "settle", "space", "tally", "watch"},

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,16 +24,14 @@ from watchdog.events import (
     FileSystemEvent,
     FileSystemEventHandler,
 )
-from watchdog.observers import Observer
 
 from nstd import telemetry
 from nstd.spool import mounts
+from nstd.spool.inotify import Observer
 from nstd.spool.layout import CONTROL, STATUS_FILE
 
 if TYPE_CHECKING:
     from typing import Literal
-
-    from watchdog.observers.api import BaseObserver
 
 # Not the opened and closed-after-reading events: our own reading would wake us for ever.
 _EVENTS: list[type[FileSystemEvent]] = [
@@ -47,8 +44,6 @@ _EVENTS: list[type[FileSystemEvent]] = [
 
 _USUAL_QUEUE = 16384
 _QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
-_OWN_DESCRIPTORS = Path("/proc/self/fdinfo")
-_WATCH = re.compile(r"^inotify wd:\w+ ino:(\w+)", re.MULTILINE)
 
 _log = structlog.get_logger()
 
@@ -103,7 +98,7 @@ class Watch(FileSystemEventHandler):
         self._folder = folder
         self._waker = waker
         self._polls = mode == "polling" or (mode == "auto" and mounts.is_remote(folder))
-        self._observer: BaseObserver | None = None
+        self._observer: Observer | None = None
         self._watched: tuple[int, int] | None = None
         self._unheard: set[int] = set()
         self._real = folder
@@ -123,8 +118,8 @@ class Watch(FileSystemEventHandler):
         except OSError:
             return  # the scan has more to say about that
         present = (found.st_dev, found.st_ino)
-        if self._observer and present == self._watched and self._is_alive(self._observer):
-            self._check_below()
+        if self._observer and present == self._watched and self._observer.is_whole():
+            self._check_below(self._observer)
             return
         self.stop()
         try:
@@ -134,22 +129,19 @@ class Watch(FileSystemEventHandler):
         else:
             self._watched, self._unheard = present, set()
 
-    def _check_below(self) -> None:
+    def _check_below(self, observer: Observer) -> None:
         """Find folders that are not watched: watchdog passes over those that it is refused.
 
         A folder that has just been made may be on its way, so it counts the second time.
         """
-        watched = _watched()
+        watched = observer.watched()
         if len(watched) >= self._queue:
             # After an overflow watchdog takes all watches away and sets them anew. The kernel
             # reports each one that went, so with as many as this it would overflow for ever.
-            # But they are all of the process's: another folder's crowd is for its watch to give up.
-            ours = len(watched & _folders(self._folder, hidden=True))
-            if ours >= self._queue:
-                self.stop()
-                self._polls = True
-                self._complain(f"{ours} watches are more than inotify's queue can tell of")
-                return
+            self.stop()
+            self._polls = True
+            self._complain(f"{len(watched)} watches are more than inotify's queue can tell of")
+            return
         before, self._unheard = self._unheard, _folders(self._folder) - watched
         count = len(before & self._unheard)
         if count:
@@ -171,14 +163,8 @@ class Watch(FileSystemEventHandler):
     def stop(self) -> None:
         """Stop watching."""
         if self._observer is not None:
-            # An emitter whose folder is gone has ended; the observer joins the others.
             observer, self._observer = self._observer, None
-            try:
-                observer.stop()
-            except KeyError:
-                # Watchdog loses track of a folder that is replaced again and again, and stumbles
-                # over it here. Its threads then wait for nothing, and end with the process.
-                return
+            observer.stop()
             observer.join()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
@@ -188,7 +174,7 @@ class Watch(FileSystemEventHandler):
         if not is_ours:
             self._waker.wake()
 
-    def _start(self) -> BaseObserver:
+    def _start(self) -> Observer:
         """An observer that runs.
 
         Raises:
@@ -204,32 +190,17 @@ class Watch(FileSystemEventHandler):
         try:
             observer.start()
         except BaseException:
-            # Its threads, if any, must not outlive the attempt.
-            observer.unschedule_all()
+            observer.stop()  # neither its threads nor its queue may outlive the attempt
             raise
         return observer
 
-    @staticmethod
-    def _is_alive(observer: BaseObserver) -> bool:
-        return observer.is_alive() and all(emitter.is_alive() for emitter in observer.emitters)
 
-
-def _folders(root: Path, *, hidden: bool = False) -> set[int]:
-    """Inodes of a folder and of those below it: that users put files in, or the hidden ones too."""
+def _folders(root: Path) -> set[int]:
+    """Inodes of a folder and of those below it that users put files in."""
     found = set()
     for _, below, _, descriptor in os.fwalk(root.resolve()):
-        if not hidden:
-            below[:] = [name for name in below if not name.startswith(".")]
+        below[:] = [name for name in below if not name.startswith(".")]
         found.add(os.fstat(descriptor).st_ino)
-    return found
-
-
-def _watched() -> set[int]:
-    """Inodes that this process watches; the kernel alone knows which."""
-    found: set[int] = set()
-    for entry in _OWN_DESCRIPTORS.iterdir():
-        with contextlib.suppress(OSError):  # closed meanwhile
-            found.update(int(one, 16) for one in _WATCH.findall(entry.read_text()))
     return found
 
 

@@ -31,7 +31,7 @@ def running(root: Path, **given: Any) -> Iterator[DaemonProcess]:
         assert code == 0, (code, process.events[-4:], process.other_lines)
         mistakes = [event for event in process.events if event["event"] == "internal.error"]
         assert not mistakes, mistakes[0]["exception"]
-        assert process.other_lines == []
+        assert process.other_lines == [], process.other_lines
     finally:
         # However the test went, nothing of this daemon's is left for the next one to be blamed for.
         if process.process.poll() is None:
@@ -44,7 +44,7 @@ def run_once(root: Path, **given: Any) -> tuple[int, DaemonProcess]:
     process = DaemonProcess(root, "once", **{"copying": True, **given})
     code = process.ended()
     assert process.count("internal.error") == 0
-    assert process.other_lines == []
+    assert process.other_lines == [], process.other_lines
     return code, process
 
 

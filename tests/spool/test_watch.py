@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import select
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 import structlog
+from watchdog.observers.inotify import InotifyEmitter
 
 from nstd import telemetry
 from nstd.spool import mounts
@@ -15,7 +17,8 @@ from nstd.spool.watch import Waker, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from watchdog.observers.inotify_c import InotifyFD
 
 
 @pytest.fixture
@@ -119,21 +122,29 @@ def test_a_replaced_root_is_watched_again(tmp_path: Path) -> None:
     waker.close()
 
 
-def test_a_dead_watch_is_begun_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dead", ["of a folder", "that reads"])
+def test_a_dead_watch_is_begun_anew(tmp_path: Path, dead: str) -> None:
     """8. A thread that ended, for whatever reason."""
     waker = Waker()
     watch = Watch(tmp_path, "inotify", waker)
     watch.check()
     assert watch._observer is not None
-    for emitter in watch._observer.emitters:
-        emitter.stop()
-        emitter.join()
+    folders, reads = next(iter(watch._observer.emitters)), reader(watch)
+    thread = folders if dead == "of a folder" else reads
+    thread.stop()
+    thread.join()
     watch.check()
     settle(waker)
     (tmp_path / "a.jpg").write_bytes(b"x")
     assert is_woken(waker, 5)
     watch.stop()
     waker.close()
+
+
+def reader(watch: Watch) -> InotifyFD:
+    """Find the thread that all events come through."""
+    assert watch._observer is not None
+    return watch._observer._inotify
 
 
 def test_a_living_watch_is_left_alone(tmp_path: Path) -> None:
@@ -221,36 +232,44 @@ def test_a_folder_that_is_met_twice_is_not_remembered(tmp_path: Path) -> None:
     assert set(registry) <= {"version"}
 
 
-def test_a_library_that_stumbles_over_its_end_stops_nobody(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Watchdog loses track of folders that are replaced again and again; a new watch begins."""
-    waker = Waker()
+def test_a_folder_that_watchdog_lost_stops_nobody(waker: Waker, tmp_path: Path) -> None:
+    """8. As after many renames: neither an overflow nor the end stumbles over it."""
     watch = Watch(tmp_path, "inotify", waker)
     watch.check()
-    observer = watch._observer
-    assert observer is not None
-
-    def stumble() -> None:
-        raise KeyError(b"a folder")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(observer, "unschedule_all", stumble)
-        watch.stop()
-    observer.stop()  # what is left of it, for the test's sake
-    observer.join()
-    watch.check()
-    assert watch._observer is not observer
+    assert watch._observer is not None
+    (emitter,) = watch._observer.emitters
+    assert isinstance(emitter, InotifyEmitter)
+    assert emitter._inotify is not None
+    emitter._inotify._active_callbacks_by_path.clear()
+    emitter._inotify.on_queue_overflow()
+    assert watch._observer.watched() >= {tmp_path.stat().st_ino}
     (tmp_path / "a.jpg").write_bytes(b"x")
     assert is_woken(waker, 5)
+    emitter._inotify._active_callbacks_by_path.clear()
+    threads = [watch._observer, emitter, reader(watch)]
     watch.stop()
-    waker.close()
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_a_refused_watch_leaves_nothing(tmp_path: Path) -> None:
+    """10. It is tried again at every rescan, and a user has few inotify instances."""
+    watch = Watch(tmp_path / "absent", "inotify", Waker())
+    before = instances()
+    with pytest.raises(FileNotFoundError):
+        watch._start()
+    assert instances() == before
+
+
+def instances() -> int:
+    """Count this process's inotify instances."""
+    entries = (entry for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink())
+    return [str(entry.readlink()) for entry in entries].count("anon_inode:inotify")
 
 
 def test_a_crowd_is_given_up_by_its_own_watch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """8. The kernel counts a process's watches together; a small folder's watch goes on."""
+    """8. Each has a queue of its own; a small folder's watch goes on."""
     short = tmp_path / "max_queued_events"
     short.write_text("4")
     monkeypatch.setattr("nstd.spool.watch._QUEUE", short)
