@@ -17,9 +17,9 @@ from nstd.resampling import resample
 if TYPE_CHECKING:
     from nstd.domain import Float32Image, Float32Mask, Region
 
-    # Of an image: nothing, or one [1, H, W, R] for R regions.
+    # Of an image: nothing, or one [1, H, W, R] for R regions. As arrays, and as tensors.
+    Stack = tuple[Float32Image, ...]
     MaskTensors = tuple[tf.Tensor, ...]
-
 
 # Of one position: the statistics of less would be those of rounding errors.
 _LEAST_MASS = 0.01
@@ -41,7 +41,7 @@ class Masks:
         """How many regions there are; 0: there are no masks."""
         return len(self._regions)
 
-    def of_content(self, size: tuple[int, int]) -> tuple[Float32Image, ...]:
+    def of_content(self, size: tuple[int, int]) -> Stack:
         """The content's regions at (height, width): nothing, or one float32 [1, H, W, R].
 
         Where regions overlap, they share a position, so that they weigh 1 at most in all.
@@ -52,7 +52,7 @@ class Masks:
         masks /= np.maximum(masks.sum(-1, keepdims=True), 1)
         return (masks[None],)
 
-    def of_style(self, index: int, size: tuple[int, int]) -> tuple[Float32Image, ...]:
+    def of_style(self, index: int, size: tuple[int, int]) -> Stack:
         """A style's, likewise; zero where it has no part in a region."""
         if not self._regions:
             return ()

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import hashlib
-import itertools
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,27 +11,27 @@ import tensorflow as tf
 
 from nstd.engine import adain, lbfgs, memory, palette
 from nstd.engine.adain import TiledDraft
+from nstd.engine.blend import Blend, each
 from nstd.engine.budget import Budget
 from nstd.engine.checkpoint import fingerprint
 from nstd.engine.estimate import Estimate, Work, estimate
 from nstd.engine.masking import Masks
 from nstd.engine.objective import Structure, Targets, Weights
+from nstd.engine.refusing import refuse_large, refuse_small, refuse_vanishing
 from nstd.engine.tiles import nobody_waits, stride
-from nstd.errors import ImageTooSmallError, ParamsError, TooLargeError
+from nstd.errors import ParamsError
 from nstd.resampling import fit, resize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nstd.domain import Float32Image, Float32Mask, StyleImage, StyleRequest
+    from nstd.domain import Float32Image, StyleImage, StyleRequest
     from nstd.engine.adain import Draft
     from nstd.engine.descent import Descent
     from nstd.engine.engine import Engine
     from nstd.engine.tiled import TiledDescent
     from nstd.engine.tiles import Alive, Grid
     from nstd.recipes import Init, PreserveColor, Recipe
-
-    Stack = tuple[Float32Image, ...]  # an image's masks: nothing, or one [1, H, W, R]
 
 _GIBIBYTE = 2**30
 # Of the machine's memory; the rest is for other programs, and for estimates that are too low.
@@ -78,14 +75,15 @@ class Plan:
         self.structure = Structure.of(self.recipe, len(self._masks))
         self.stages = self.recipe.stages(max(request.shape))
         self.iterations = sum(stage.iterations for stage in self.stages)
-        self.content, self._styles = _in_optimised_colors(request, self.recipe)
+        self.content, styles = _in_optimised_colors(request, self.recipe)
+        self._blend = Blend(
+            styles, self._masks, self.recipe.style_scale, engine.styles, self._network.dtype
+        )
         self.seconds = {"draft": 0.0, "targets": 0.0}
         self._memory = None if engine.device.is_gpu else memory.host()
         self._budget = Budget(self.structure.layers, self._network.dtype.size, self._limit())
         self.estimate = self._estimate()
-        self._refuse_large()
-        self._refuse_small()
-        self._refuse_vanishing()
+        self._refuse()
 
     @property
     def precision(self) -> str:
@@ -157,7 +155,7 @@ class Plan:
     def targets(self, size: tuple[int, int]) -> Targets:
         """What the image should match at a scale."""
         started = time.perf_counter()
-        statistics = self._blended(
+        statistics = self._blend.statistics(
             max(size),
             self.structure,
             lambda image, masks: self.descent(image.shape[1:3]).style_statistics(image, masks),
@@ -186,7 +184,7 @@ class Plan:
 
     def _draft(self, content: Float32Image, side: int) -> Any:  # noqa: ANN401 - as `start`
         started = time.perf_counter()
-        wanted = self._blended(
+        wanted = self._blend.statistics(
             side, "adain", lambda image, masks: self._drafting(image).statistics(image, masks)
         )
         alpha = self.recipe.alpha
@@ -196,7 +194,7 @@ class Plan:
         if self.stages:
             # A warm start: the draft's colours are near the style's, and iterations are dear.
             matched = np.asarray(image[0])
-            for (mean, moment), mask in zip(self._style_colors(side), _each(masks), strict=True):
+            for (mean, moment), mask in zip(self._blend.colors(side), each(masks), strict=True):
                 matched = palette.with_colors(matched, mean, moment, mask)
             image += alpha * (matched - image)
         self.seconds["draft"] += time.perf_counter() - started
@@ -207,8 +205,8 @@ class Plan:
     ) -> Float32Image:
         """Noise in the styles' colours, [1, height, width, 3]; outside all regions, the content."""
         found = _at(self.content, size)[0]
-        masks = _each(self._masks.of_content(size))
-        for colors, mask in zip(self._style_colors(max(size)), masks, strict=True):
+        masks = each(self._masks.of_content(size))
+        for colors, mask in zip(self._blend.colors(max(size)), masks, strict=True):
             noise = palette.noise_with_colors(size, *colors, generator)
             found = noise if mask is None else palette.blend(found, noise, mask)
         return np.asarray(found[None])
@@ -218,56 +216,6 @@ class Plan:
         grid = self.grid(image.shape[1:3])
         draft = self._network.draft(len(self._masks))
         return draft if grid is None else TiledDraft(draft, grid.side, self._alive)
-
-    def _style_colors(self, side: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Mean and raw second moment of the styles' colours at a scale, in each region."""
-
-        def measure(image: Float32Image, masks: Stack) -> list[tuple[tf.Tensor, tf.Tensor]]:
-            found = [palette.color_moments(image[0], mask) for mask in _each(masks)]
-            return [(tf.constant(mean), tf.constant(moment)) for mean, moment in found]
-
-        return [
-            (mean.numpy(), moment.numpy())
-            for mean, moment in self._blended(side, "colors", measure)
-        ]
-
-    def _blended(
-        self, side: int, key: object, measure: Callable[[Float32Image, Stack], list[Any]]
-    ) -> list[Any]:
-        """Statistics of the styles at a scale, averaged by share; measured once for each style.
-
-        Args:
-            side: of the content, in pixels.
-            key: of what is measured.
-            measure: of an image and its masks: statistics of one region after the other, again
-                and again.
-        """
-        totals: list[Any] = []
-        for index, style in enumerate(self._styles):
-            rgb = self._style_at(style.rgb, side)
-            masks = self._masks.of_style(index, rgb.shape[:2])
-            marks = [hashlib.sha256(one.tobytes()).hexdigest() for one in masks]
-            measured = self._engine.styles.get(
-                rgb,
-                (key, self._network.dtype, *marks),
-                functools.partial(measure, rgb[None], masks),
-            )
-            totals = totals or [None] * len(measured)
-            shares = itertools.cycle(self._masks.blend(index))
-            for place, (part, share) in enumerate(zip(measured, shares, strict=False)):
-                if share:  # of a region without this style there are no statistics
-                    weighted = tf.nest.map_structure(functools.partial(tf.multiply, share), part)
-                    totals[place] = _sum(totals[place], weighted)
-        return totals
-
-    def _style_at(self, rgb: Float32Image, side: int) -> Float32Image:
-        """A style at a scale: aspect kept, never enlarged, so that strokes scale too."""
-        height, width = rgb.shape[:2]
-        wanted = max(1, round(side * self.recipe.style_scale))
-        if max(height, width) <= wanted:
-            return rgb
-        width, height = fit(width, height, wanted)
-        return resize(rgb, (height, width))
 
     def _size_at(self, side: int) -> tuple[int, int]:
         width, height = fit(self._request.shape[1], self._request.shape[0], side)
@@ -296,61 +244,19 @@ class Plan:
         is_fixed = self._engine.device.deterministic
         return most if is_fixed else min(most, self._memory.available)
 
-    def _refuse_large(self) -> None:
-        """Even by tiles the whole image is there several times over."""
-        wanted = self._request.params.max_memory
-        limit, what = wanted, f"max_memory: {wanted:g}" if wanted else ""
-        if wanted is None and self._memory is not None:
-            limit = self._memory.total / _GIBIBYTE
-            what = f"the {limit:.1f} GiB of this machine"
-        if limit is None or self.estimate.memory <= limit * _GIBIBYTE:
-            return
-        height, width = self._request.shape
-        raise TooLargeError(
-            f"{width}x{height} pixels would take about {self.estimate.memory / _GIBIBYTE:.1f} GiB "
-            f"even by tiles, more than {what}",
-            file=self._request.name,
-            key="size",
-            remedy="lower size" if wanted is None else "lower size, or raise max_memory",
+    def _refuse(self) -> None:
+        """Say now what could not be painted."""
+        refuse_large(
+            self._request, self.estimate.memory, self._memory.total if self._memory else None
         )
-
-    def _refuse_small(self) -> None:
-        """Every layer needs one position at least, at the coarsest scale too."""
+        coarsest = self.size(0) if self.stages else self._request.shape
+        pictures = [(self._request.name, coarsest), *self._blend.sizes(max(coarsest))]
         needed = self.structure.smallest_side if self.stages else 0
         if self.recipe.init == "adain":
             needed = max(needed, adain.SMALLEST_SIDE)
-        for name, (height, width) in self._smallest():
-            if min(height, width) < needed:
-                raise ImageTooSmallError(
-                    f"is {width}x{height} pixels at the coarsest scale; preset "
-                    f"{self._request.params.preset} needs {needed} on the short side",
-                    file=name,
-                    key="size",
-                    remedy="raise size or min_scale, or use a larger or less narrow picture",
-                )
-
-    def _refuse_vanishing(self) -> None:
-        """Every region needs something of a position, in the content and in its styles."""
+        refuse_small(pictures, needed, self._request.params.preset)
         deepest = max(map(stride, self.structure.layers)) if self.stages else adain.STRIDE
-        for index, (name, size) in enumerate(self._smallest()):
-            region = self._masks.vanishing(index - 1 if index else None, size, deepest)
-            if region is not None:
-                raise ImageTooSmallError(
-                    f"region {region!r} is so small that nothing of it is left in the network, at "
-                    f"{size[1]}x{size[0]} pixels",
-                    file=name,
-                    key="style_mask" if index else "content_mask",
-                    remedy="enlarge the region, or raise size or min_scale",
-                )
-
-    def _smallest(self) -> list[tuple[str, tuple[int, int]]]:
-        """Name and (height, width) at the coarsest scale: of the content, then of the styles."""
-        coarsest = self.size(0) if self.stages else self._request.shape
-        styles = [(style.name, self._style_at(style.rgb, max(coarsest))) for style in self._styles]
-        return [
-            (self._request.name, coarsest),
-            *((name, (rgb.shape[0], rgb.shape[1])) for name, rgb in styles),
-        ]
+        refuse_vanishing(self._masks, pictures, deepest)
 
 
 def _recipe(request: StyleRequest) -> Recipe:
@@ -370,15 +276,6 @@ def _recipe(request: StyleRequest) -> Recipe:
     has_no_start = recipe.init == "content" or (recipe.init == "adain" and recipe.schedule)
     init: Init = "random" if has_no_start else recipe.init
     return dataclasses.replace(recipe, content_weight=0.0, init=init, preserve_color="none")
-
-
-def _each(masks: Stack) -> list[Float32Mask] | list[None]:
-    """Each region's mask [H, W]; one None without masks."""
-    return [mask for one in masks for mask in np.moveaxis(one[0], -1, 0)] or [None]
-
-
-def _sum(one: Any, other: Any) -> Any:  # noqa: ANN401 - structures of tensors
-    return other if one is None else tf.nest.map_structure(tf.add, one, other)
 
 
 def _at(pixels: Float32Image, size: tuple[int, int]) -> Float32Image:

@@ -154,15 +154,6 @@ def test_equal_styles_blend_to_themselves(engine: Engine) -> None:
     )
 
 
-def test_a_large_style_is_reduced_to_the_content(engine: Engine) -> None:
-    """A style larger than the content is reduced before it is looked at, aspect kept."""
-    wanted = StyleRequest(
-        picture(32, 32), (StyleImage(picture(300, 150, 1)),), StyleParams(preset="draft")
-    )
-    transfer = engine.transfer(wanted)
-    assert transfer._plan._style_at(wanted.styles[0].rgb, 32).shape == (16, 32, 3)
-
-
 def test_a_loss_that_is_no_number_stops_and_fails(engine: Engine) -> None:
     """By default a diverged optimisation is an error that says where and what to do."""
     with pytest.raises(NonFiniteLossError, match=r"at iteration 3.*Lower learning_rate"):
