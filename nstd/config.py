@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
-from nstd import devices
+from nstd import devices, folders
 from nstd.errors import ConfigError
+from nstd.folders import FOLDERS, ROOT, FolderName
 from nstd.hook_settings import Command, Hooks, PluginHook, Webhook
 from nstd.params import StyleParams
 from nstd.sections import STRICT, FolderPath
-from nstd.strict_yaml import YamlError, load_mapping
-from nstd.validation import problems, summarise
+from nstd.validation import problems
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MEBIBYTE = 2**20
 
@@ -121,7 +123,7 @@ class Log(_Section):
 class Config(_Section):
     """Everything that an operator may set. See config.example.yaml, which documents each key."""
 
-    root: FolderPath = Path("/var/lib/nstd")
+    root: FolderPath = ROOT
     inbox: FolderPath | None = None
     outbox: FolderPath | None = None
     failed: FolderPath | None = None
@@ -165,7 +167,7 @@ class Config(_Section):
         """Mode of the folders that nstd makes for users; None leaves it to the umask."""
         return None if self.folder_mode is None else int(self.folder_mode, 8)
 
-    def folder(self, name: Literal["inbox", "outbox", "failed", "done", "state"]) -> Path:
+    def folder(self, name: FolderName) -> Path:
         """Where a folder is: its own setting, else its name below `root`."""
         placed: Path | None = getattr(self, name)
         return placed or self.root / name
@@ -191,37 +193,18 @@ class Config(_Section):
             )
 
 
-FOLDERS: tuple[Literal["inbox", "outbox", "failed", "done", "state"], ...] = (
-    "inbox",
-    "outbox",
-    "failed",
-    "done",
-    "state",
-)
-
-
 def load(path: Path) -> Config:
     """Read a configuration file.
 
     Raises:
         ConfigError: unreadable, or wrong; every problem is named with its key.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"can't be read: {error.strerror}", file=str(path), remedy="name a readable file"
-        ) from error
-    return parse(data, file=str(path))
+    return parse(folders.read(path), file=str(path))
 
 
 def parse(data: bytes, *, file: str) -> Config:
     """A configuration from the bytes of a file with this name; raises as `load` does."""
-    remedy = "config.example.yaml documents every key"
-    try:
-        values, found = load_mapping(data)
-    except YamlError as error:
-        raise ConfigError(str(error), file=file, remedy=remedy) from error
+    values, found = folders.parse(data, file=file)
     config: Config | None = None
     try:
         config = Config.model_validate(values)
@@ -232,8 +215,7 @@ def parse(data: bytes, *, file: str) -> Config:
         found += problems(error, known)
     found += _default_problems(values.get("defaults"))
     if config is None or found:
-        what, key = summarise(found)
-        raise ConfigError(what, file=file, key=key, remedy=remedy)
+        raise folders.wrong(found, file=file)
     refuse_loops(config, file=file)
     return config
 

@@ -19,9 +19,9 @@ from rich.text import Text
 
 from nstd import devices, smoke
 from nstd import worker as workers
-from nstd.config import FOLDERS
 from nstd.engine import weights
 from nstd.errors import DeviceAbsentError, NstdError
+from nstd.folders import FOLDERS
 from nstd.hooks.faults import faults
 from nstd.plugins import loading
 from nstd.spool import mounts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from nstd.entry import State
 from nstd.spool import history, layout, lock, nowfile, reading
 
 if TYPE_CHECKING:
-    from nstd.config import Config
+    from nstd.folders import Folders
     from nstd.spool.history import Record
     from nstd.spool.nowfile import Now, Progress
     from nstd.spool.queries import Queries
@@ -70,24 +71,24 @@ class Overview:
         return self.now.progress(record.job_id) if self.now else None
 
 
-def take(config: Config) -> Overview:
+def take(folders: Folders) -> Overview:
     """Look at a daemon's ledger, lock and present.
 
     Raises:
         NstdError: as `reading.ask`.
     """
-    runs, now = present(config)
-    return reading.ask(layout.ledger(config), lambda queries: of(queries, now, runs=runs))
+    runs, now = present(folders)
+    return reading.ask(layout.ledger(folders), lambda queries: of(queries, now, runs=runs))
 
 
-def present(config: Config) -> tuple[bool, Now | None]:
+def present(folders: Folders) -> tuple[bool, Now | None]:
     """Whether a daemon runs, and its own word.
 
     Raises:
         CannotWriteError: the state folder can't be looked into.
     """
-    runs = lock.is_held(config.folder("state"))
-    return runs, nowfile.read(layout.now_file(config)) if runs else None
+    runs = lock.is_held(folders.folder("state"))
+    return runs, nowfile.read(layout.now_file(folders)) if runs else None
 
 
 def of(queries: Queries, now: Now | None, *, runs: bool, shown: int = _SHOWN) -> Overview:
@@ -108,7 +109,7 @@ def of(queries: Queries, now: Now | None, *, runs: bool, shown: int = _SHOWN) ->
         queries.count(),
         history.oldest_waiting(queries),
         list(history.records(queries, states=[State.RUNNING])),
-        history.of_ids(queries, history.next_ids(queries, shown)),
+        history.of_ids(queries, queries.next_up_ids(shown, math.inf)),
         history.last_done(queries, shown),
         history.last_failed(queries, shown),
         history.ended_since(queries, moment - HOUR),

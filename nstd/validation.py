@@ -34,6 +34,17 @@ def suggestion(word: str, known: Collection[str]) -> str:
     return f", did you mean {near[0]!r}?" if near else ""
 
 
+def shown(value: Any) -> str:  # noqa: ANN401 - whatever stood in the file
+    """`, not 7`: the offending value, when it is short enough to help; else nothing."""
+    if value is None or isinstance(value, dict | list):
+        return ""
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to write out a number of thousands of digits
+        return ""
+    return f", not {text}" if len(text) <= 60 else ""  # noqa: PLR2004 - a line on a terminal
+
+
 def _key(found: ErrorDetails) -> str:
     return ".".join(str(part) for part in found["loc"])
 
@@ -42,15 +53,4 @@ def _clause(found: ErrorDetails, known: Collection[str]) -> str:
     if found["type"] == "extra_forbidden":
         return "unknown key" + suggestion(str(found["loc"][-1]), known)
     message = found["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{message[0].lower()}{message[1:]}{_shown(found.get('input'))}"
-
-
-def _shown(value: Any) -> str:  # noqa: ANN401 - whatever stood in the file
-    """The offending value, when it is short enough to help."""
-    if value is None or isinstance(value, dict | list):
-        return ""
-    try:
-        text = repr(value)
-    except ValueError:  # Python refuses to write out a number of thousands of digits
-        return ""
-    return f", not {text}" if len(text) <= 60 else ""  # noqa: PLR2004 - a line on a terminal
+    return f"{message[0].lower()}{message[1:]}{shown(found.get('input'))}"

@@ -26,10 +26,16 @@ BASE = {
     "nstd.regions",
     "nstd.validation",
     "nstd.strict_yaml",
+    "nstd.folders",
     "nstd.sections",
     "nstd.message",
 }
-FORMS = BASE | {"nstd.sidecar", "nstd.config", "nstd.hook_settings", "nstd.telemetry"}
+FORMS = BASE | {
+    "nstd.sidecar",
+    "nstd.config",
+    "nstd.hook_settings",
+    "nstd.telemetry",
+}
 PICTURES = BASE | {
     "nstd.images",
     "nstd.color",
@@ -50,9 +56,10 @@ ALLOWED = {
     "nstd.sidecar": BASE,
     "nstd.devices": {"nstd.errors"},
     "nstd.schemas": FORMS,
-    "nstd.sections": set(),
+    "nstd.sections": BASE,
     "nstd.message": set(),
     "nstd.hook_settings": BASE,
+    "nstd.folders": BASE,
     "nstd.config": BASE | {"nstd.devices", "nstd.hook_settings"},
     "nstd.telemetry": FORMS,
     "nstd.images": PICTURES,

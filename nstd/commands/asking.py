@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nstd.commands.options import ConfigOption, RootOption, read_config
+from nstd.commands.options import ConfigOption, RootOption, read_folders
 from nstd.commands.watching import age
 from nstd.errors import UsageError
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from nstd.config import Config
     from nstd.entry import State
+    from nstd.folders import Folders
     from nstd.spool.history import Record
     from nstd.spool.requests import Request
 
@@ -37,10 +37,10 @@ def cancel(*, job: JobArgument, root: RootOption = None, config: ConfigOption = 
     from nstd.entry import State
     from nstd.spool import requests
 
-    settings = read_config(root, config)
+    folders = read_folders(root, config)
     open_states = (State.QUEUED, State.CLAIMED, State.RUNNING)
-    record = _one(settings, job, open_states, "only jobs without a result can be cancelled")
-    _ask(settings, requests.Cancel(job_id=record.job_id), f"cancel {_told(record)}")
+    record = _one(folders, job, open_states, "only jobs without a result can be cancelled")
+    _ask(folders, requests.Cancel(job_id=record.job_id), f"cancel {_told(record)}")
 
 
 def retry(
@@ -58,35 +58,35 @@ def retry(
     from nstd.entry import State
     from nstd.spool import requests
 
-    settings = read_config(root, config)
+    folders = read_folders(root, config)
     if (job is None) is not all_failed:
         raise UsageError("retry takes a job or --all-failed", remedy="give one of them")
     if job is not None:
         states = (State.FAILED, State.CANCELLED)
-        record = _one(settings, job, states, "only jobs in failed/ can be tried again")
+        record = _one(folders, job, states, "only jobs in failed/ can be tried again")
         what = f"try {_told(record)} again"
         ids = [record.job_id]
     else:
-        ids = [record.job_id for record in _failed(settings)]
+        ids = [record.job_id for record in _failed(folders)]
         what = f"try {len(ids)} failed jobs again"
         if not ids:
             typer.echo("no failed job has its files in failed/")
             return
-    _ask(settings, requests.Retry(job_ids=tuple(ids)), what)
+    _ask(folders, requests.Retry(job_ids=tuple(ids)), what)
 
 
 def pause(*, root: RootOption = None, config: ConfigOption = None) -> None:
     """Begin no job until `nstd resume`, also after a restart; those that run end."""
     from nstd.spool import requests
 
-    _ask(read_config(root, config), requests.Pause(), "pause")
+    _ask(read_folders(root, config), requests.Pause(), "pause")
 
 
 def resume(*, root: RootOption = None, config: ConfigOption = None) -> None:
     """Begin jobs again."""
     from nstd.spool import requests
 
-    _ask(read_config(root, config), requests.Resume(), "resume")
+    _ask(read_folders(root, config), requests.Resume(), "resume")
 
 
 def prune(
@@ -106,11 +106,11 @@ def prune(
     from nstd.entry import State
     from nstd.spool import requests
 
-    settings = read_config(root, config)
+    folders = read_folders(root, config)
     before = time.time() - age(older_than, "--older-than")
     states: tuple[State, ...] = (State.RETIRED,) if done or not failed else ()
     states += (State.FAILED, State.CANCELLED) if failed or not done else ()
-    jobs, files = _old(settings, before, states)
+    jobs, files = _old(folders, before, states)
     if not jobs:
         typer.echo(f"no such job is older than {older_than}")
         return
@@ -119,10 +119,10 @@ def prune(
         if not sys.stdin.isatty():
             raise UsageError(f"would {what}", remedy="say --yes")
         typer.confirm(f"{what}?", abort=True)
-    _ask(settings, requests.Prune(before=before, states=states), what)
+    _ask(folders, requests.Prune(before=before, states=states), what)
 
 
-def _one(settings: Config, text: str, states: Collection[State], rule: str) -> Record:
+def _one(folders: Folders, text: str, states: Collection[State], rule: str) -> Record:
     """The job that a user means, among those that fit.
 
     Raises:
@@ -131,7 +131,7 @@ def _one(settings: Config, text: str, states: Collection[State], rule: str) -> R
     from nstd import names
     from nstd.spool import history, layout, reading
 
-    path = layout.ledger(settings)
+    path = layout.ledger(folders)
     found = reading.ask(path, lambda queries: history.matching(queries, text))
     fits = [record for record in found if record.state in states]
     # Jobs of one name come one after the other; the beginning of an id means one job, or is too
@@ -151,33 +151,33 @@ def _one(settings: Config, text: str, states: Collection[State], rule: str) -> R
     raise UsageError(f"{shown}: {rule}: {told}")
 
 
-def _failed(settings: Config) -> list[Record]:
+def _failed(folders: Folders) -> list[Record]:
     """Failed jobs whose files are in failed/, the oldest first."""
     from nstd.entry import State
     from nstd.spool import history, layout, reading
 
     found = reading.ask(
-        layout.ledger(settings),
+        layout.ledger(folders),
         lambda queries: list(history.records(queries, states=[State.FAILED])),
     )
     return [record for record in reversed(found) if record.settled and record.home]
 
 
-def _old(settings: Config, before: float, states: Collection[State]) -> tuple[int, int]:
+def _old(folders: Folders, before: float, states: Collection[State]) -> tuple[int, int]:
     """How many jobs, and files of theirs, would be pruned."""
     from nstd.spool import layout, reading
 
     return reading.ask(
-        layout.ledger(settings), lambda queries: queries.count_before(before, tuple(states))
+        layout.ledger(folders), lambda queries: queries.count_before(before, tuple(states))
     )
 
 
-def _ask(settings: Config, request: Request, what: str) -> None:
+def _ask(folders: Folders, request: Request, what: str) -> None:
     """Leave a request, and say whether it is done."""
     from nstd.spool import layout, lock, requests
 
-    path = requests.leave(layout.requests(settings), request)
-    if not lock.is_held(settings.folder("state")):
+    path = requests.leave(layout.requests(folders), request)
+    if not lock.is_held(folders.folder("state")):
         typer.echo(f"asked to {what}; nstd is not running, and will do it when it starts")
     elif _is_taken(path):
         typer.echo(f"asked to {what}; nstd has taken it up")

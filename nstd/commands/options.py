@@ -12,6 +12,7 @@ from nstd.errors import UsageError
 
 if TYPE_CHECKING:
     from nstd.config import Config
+    from nstd.folders import Folders
 
 RootOption = Annotated[
     Path | None,
@@ -35,13 +36,29 @@ def read_config(root: Path | None, config_file: Path | None) -> Config:
     """
     from nstd import config
 
+    if (below := _root(root, config_file)) is None:
+        return config.load(_file(config_file))
+    found = config.Config(root=below)
+    config.refuse_loops(found)
+    return found
+
+
+def read_folders(root: Path | None, config_file: Path | None) -> Folders:
+    """Of that configuration, where its folders are; raises as `read_config` does."""
+    from nstd import folders
+
+    below = _root(root, config_file)
+    return folders.load(_file(config_file)) if below is None else folders.Places(root=below)
+
+
+def _root(root: Path | None, config_file: Path | None) -> Path | None:
     if root and config_file:
         raise UsageError("--root and --config exclude each other", remedy="give one of them")
-    if root and root != Path():
-        found = config.Config(root=root)
-        config.refuse_loops(found)
-        return found
-    return config.load(config_file or Path(os.environ.get("NSTD_CONFIG", "/etc/nstd/config.yaml")))
+    return None if root == Path() else root
+
+
+def _file(given: Path | None) -> Path:
+    return given or Path(os.environ.get("NSTD_CONFIG", "/etc/nstd/config.yaml"))
 
 
 def settings(assignments: list[str]) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nstd.commands.options import ConfigOption, RootOption, print_json, read_config
+from nstd.commands.options import ConfigOption, RootOption, print_json, read_folders
 from nstd.errors import UsageError
 
 if TYPE_CHECKING:
-    from nstd.config import Config
     from nstd.entry import State
+    from nstd.folders import Folders
 
 _PAUSE = 1.0
 _UNITS = {"s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
@@ -32,13 +32,13 @@ def status(
     ] = False,
 ) -> None:
     """Say what runs, waits, was done and failed; the daemon may be up or down."""
-    settings = read_config(root, config)
+    folders = read_folders(root, config)
     show = _print_status if as_json else _show_status
     if not watch:
-        show(settings, watch=False)
+        show(folders, watch=False)
         return
     with contextlib.suppress(KeyboardInterrupt):  # which is how to stop watching
-        show(settings, watch=True)
+        show(folders, watch=True)
 
 
 def history(
@@ -65,11 +65,11 @@ def history(
     from nstd.spool import history as past
     from nstd.spool import layout, reading
 
-    settings = read_config(root, config)
+    folders = read_folders(root, config)
     wanted = [_state(word) for word in states or ()]
     moment = None if since is None else time.time() - age(since, "--since")
     found = reading.ask(
-        layout.ledger(settings),
+        layout.ledger(folders),
         lambda queries: list(
             itertools.islice(
                 past.records(queries, states=wanted, since=moment, pattern=name), limit or None
@@ -112,20 +112,20 @@ def _state(word: str) -> State:
         ) from error
 
 
-def _print_status(settings: Config, *, watch: bool) -> None:
+def _print_status(folders: Folders, *, watch: bool) -> None:
     import json
 
     from nstd import overview
 
     if not watch:
-        print_json(overview.plain(overview.take(settings)))
+        print_json(overview.plain(overview.take(folders)))
         return
     while True:
-        typer.echo(json.dumps(overview.plain(overview.take(settings))))
+        typer.echo(json.dumps(overview.plain(overview.take(folders))))
         time.sleep(_PAUSE)
 
 
-def _show_status(settings: Config, *, watch: bool) -> None:
+def _show_status(folders: Folders, *, watch: bool) -> None:
     from rich.console import Console
     from rich.live import Live
 
@@ -133,14 +133,14 @@ def _show_status(settings: Config, *, watch: bool) -> None:
     from nstd.commands import tables
 
     console = Console()
-    shown = tables.status(overview.take(settings))
+    shown = tables.status(overview.take(folders))
     if not watch or not console.is_terminal:
         console.print(shown)
         while watch:
             time.sleep(_PAUSE)
-            console.print("", tables.status(overview.take(settings)))
+            console.print("", tables.status(overview.take(folders)))
         return
     with Live(shown, console=console, auto_refresh=False, screen=True) as live:
         while True:
             time.sleep(_PAUSE)
-            live.update(tables.status(overview.take(settings)), refresh=True)
+            live.update(tables.status(overview.take(folders)), refresh=True)

@@ -141,11 +141,6 @@ def first_since(queries: Queries, name: str, moment: float) -> Record | None:
     return next(iter(of_ids(queries, list(itertools.islice(found, 1)))), None)
 
 
-def next_ids(queries: Queries, count: int) -> list[str]:
-    """The jobs that wait, in the order in which they are to run, deferred ones too."""
-    return [entry.job_id for entry in queries.next_up(count, float("inf"))]
-
-
 def last_done(queries: Queries, count: int) -> list[Record]:
     """The jobs that were published last, the latest first."""
     found = queries.select(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from nstd.config import FOLDERS
+from nstd.folders import FOLDERS
 from nstd.spool import files
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nstd.config import Config
     from nstd.entry import Entry
+    from nstd.folders import Folders
 
 CONTROL: Final = ".nstd"
 STATUS_FILE: Final = "STATUS.txt"
@@ -19,64 +19,64 @@ TEMPORARY: Final = ".tmp"
 PAUSED: Final = "paused"  # a fact in the ledger: no job is begun; when that was asked for
 
 
-def control(config: Config) -> Path:
+def control(folders: Folders) -> Path:
     """`inbox/.nstd`: lock, marker, and what is on its way; on the inbox's own file system."""
-    return config.folder("inbox") / CONTROL
+    return folders.folder("inbox") / CONTROL
 
 
-def claimed(config: Config) -> Path:
+def claimed(folders: Folders) -> Path:
     """`inbox/.nstd/claimed/<job id>/<folder>/NAME.yaml`: survives the loss of the ledger."""
-    return control(config) / "claimed"
+    return control(folders) / "claimed"
 
 
-def token(config: Config, entry: Entry) -> Path:
+def token(folders: Folders, entry: Entry) -> Path:
     """Where a job's sidecar lies between claim and end."""
-    return claimed(config) / entry.job_id / entry.place
+    return claimed(folders) / entry.job_id / entry.place
 
 
-def asides(config: Config) -> Path:
+def asides(folders: Folders) -> Path:
     """`inbox/.nstd/aside/<job id>/<folder>/NAME`: originals between inbox and done/ or failed/."""
-    return control(config) / "aside"
+    return control(folders) / "aside"
 
 
-def aside(config: Config, entry: Entry, relative: Path) -> Path:
+def aside(folders: Folders, entry: Entry, relative: Path) -> Path:
     """Where an original is looked at before it is filed away."""
-    return asides(config) / entry.job_id / relative
+    return asides(folders) / entry.job_id / relative
 
 
-def order(config: Config) -> Path:
+def order(folders: Folders) -> Path:
     """A sidecar that is being written for an image of a hot folder."""
-    return control(config) / f"order{TEMPORARY}"
+    return control(folders) / f"order{TEMPORARY}"
 
 
-def work(config: Config) -> Path:
+def work(folders: Folders) -> Path:
     """`work/<job id>/` in the state folder: private copies, and below it each attempt's result."""
-    return config.folder("state") / "work"
+    return folders.folder("state") / "work"
 
 
-def checkpoint(config: Config, job_id: str) -> Path:
+def checkpoint(folders: Folders, job_id: str) -> Path:
     """Where a job's checkpoint lies; all of its attempts share it."""
-    return work(config) / job_id / "checkpoint"
+    return work(folders) / job_id / "checkpoint"
 
 
-def ledger(config: Config) -> Path:
+def ledger(folders: Folders) -> Path:
     """The ledger."""
-    return config.folder("state") / "ledger.sqlite"
+    return folders.folder("state") / "ledger.sqlite"
 
 
-def now_file(config: Config) -> Path:
+def now_file(folders: Folders) -> Path:
     """`state/now.json`: the daemon at this moment."""
-    return config.folder("state") / "now.json"
+    return folders.folder("state") / "now.json"
 
 
-def requests(config: Config) -> Path:
+def requests(folders: Folders) -> Path:
     """`state/requests`: what commands ask of the daemon."""
-    return config.folder("state") / "requests"
+    return folders.folder("state") / "requests"
 
 
-def worker_log(config: Config, device: str) -> Path:
+def worker_log(folders: Folders, device: str) -> Path:
     """`state/worker-DEVICE.log`: what the process itself says, TensorFlow's words above all."""
-    return config.folder("state") / f"worker-{device.replace(':', '-').replace('/', '-')}.log"
+    return folders.folder("state") / f"worker-{device.replace(':', '-').replace('/', '-')}.log"
 
 
 def staged(folder: Path, job_id: str) -> Path:
@@ -84,26 +84,26 @@ def staged(folder: Path, job_id: str) -> Path:
     return folder / f".{job_id}.result{TEMPORARY}"
 
 
-def create_own(config: Config) -> None:
+def create_own(folders: Folders) -> None:
     """Make the folders that are not on a share.
 
     Raises:
         CannotWriteError: naming the folder.
     """
-    for folder in (config.folder("state"), work(config), requests(config)):
+    for folder in (folders.folder("state"), work(folders), requests(folders)):
         with files.writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
 
 
-def create(config: Config) -> None:
+def create(folders: Folders) -> None:
     """Make every folder that isn't there.
 
     Raises:
         CannotWriteError: naming the folder.
     """
     for name in FOLDERS:
-        with files.writing(config.folder(name)):
-            config.folder(name).mkdir(parents=True, exist_ok=True)
-    for folder in (claimed(config), asides(config), work(config), requests(config)):
+        with files.writing(folders.folder(name)):
+            folders.folder(name).mkdir(parents=True, exist_ok=True)
+    for folder in (claimed(folders), asides(folders), work(folders), requests(folders)):
         with files.writing(folder):
             folder.mkdir(parents=True, exist_ok=True)

@@ -13,9 +13,7 @@ import json
 import math
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
-
-from pydantic import TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Any, Literal
 
 from nstd.spool import files, layout
 
@@ -96,9 +94,6 @@ class Now:
         return next((one for one in self.running if one.job_id == job_id), None)
 
 
-_ADAPTER = TypeAdapter(Now)
-
-
 class NowFile:
     """Keeps the file up to date, by rename and not too often.
 
@@ -146,7 +141,13 @@ def read(path: Path) -> Now | None:
     """
     try:
         data = files.read_bounded(path.parent, path.relative_to(path.parent), _LIMIT)
-        # Not pydantic's own parser, which refuses the surrogates that stand for odd bytes.
-        return None if data is None else _ADAPTER.validate_python(json.loads(data))
-    except (OSError, ValueError, ValidationError):
+        return None if data is None else _now(json.loads(data))
+    except (OSError, ValueError, TypeError, LookupError):
         return None
+
+
+def _now(plain: dict[str, Any]) -> Now:
+    """What a daemon has written. Its words are taken as they are; another version has others."""
+    running = tuple(Progress(**one) for one in plain["running"])
+    devices = tuple(Device(**one) for one in plain["devices"])
+    return Now(**{**plain, "running": running, "devices": devices})

@@ -66,15 +66,20 @@ class Queries:
 
     def next_up(self, count: int, now: float) -> list[Entry]:
         """The jobs to run next: those that wait for nothing but their turn."""
-        found: list[Entry] = []
+        found = [self.entry(job_id) for job_id in self.next_up_ids(count, now)]
+        return [entry for entry in found if entry]
+
+    def next_up_ids(self, count: int, now: float) -> list[str]:
+        """As `next_up`, but the ids alone."""
+        found: list[sqlite3.Row] = []
         for state in _WAITING:  # a partial index serves one state in order, not two
-            found += self._entries(
-                "SELECT * FROM jobs WHERE NOT settled AND state = ? AND not_before <= ? "
-                f"{_ORDER} LIMIT ?",
+            found += self._all(
+                "SELECT priority, mtime_ns, job_id FROM jobs "
+                f"WHERE NOT settled AND state = ? AND not_before <= ? {_ORDER} LIMIT ?",
                 [str(state), now, count],
             )
-        ordered = sorted(found, key=lambda e: (-e.priority, e.identity.mtime_ns, e.job_id))
-        return ordered[:count]
+        found.sort(key=lambda row: (-row["priority"], row["mtime_ns"], row["job_id"]))
+        return [str(row["job_id"]) for row in found[:count]]
 
     def next_time(self, now: float) -> float | None:
         """When the first of the deferred jobs may go on; seconds since the epoch."""

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from nstd.domain import Failure, FileIdentity, Rendered
 from nstd.entry import Entry, Fate, Input, Source, State, Target
 from nstd.errors import Disposition
-from nstd.params import StyleParams
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable
+
+    from nstd.params import StyleParams
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Entry))
 # Plain columns of the same name and type on both sides.
@@ -71,7 +72,7 @@ def entry(row: sqlite3.Row, inputs: list[sqlite3.Row]) -> Entry:
         sidecar=os.fsdecode(row["sidecar"]),
         identity=identity,
         inputs=tuple(_input(one) for one in inputs),
-        params=StyleParams.model_validate_json(row["params"]) if row["params"] else None,
+        params=_params(row["params"]) if row["params"] else None,
         output=os.fsdecode(row["output"]),
         state=State(row["state"]),
         failure=_failure(json.loads(row["failure"])) if row["failure"] else None,
@@ -80,6 +81,13 @@ def entry(row: sqlite3.Row, inputs: list[sqlite3.Row]) -> Entry:
         home=_path(row["home"]) if row["home"] else None,
         settled=bool(row["settled"]),
     )
+
+
+def _params(text: str) -> StyleParams:
+    # Commands that look at many rows need the parameters of none, nor the time to import pydantic.
+    from nstd.params import StyleParams  # noqa: PLC0415
+
+    return StyleParams.model_validate_json(text)
 
 
 def _of_target(target: Target | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from nstd import names
-from nstd.config import FOLDERS
+from nstd.folders import FOLDERS
 
 if TYPE_CHECKING:
     from pathlib import Path

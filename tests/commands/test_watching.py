@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,6 +48,24 @@ def test_status_shows_devices_and_what_is_incomplete(desk: Desk) -> None:
     assert "4.yaml" in text
     assert "5.yaml" not in text
     assert "and 3 more" in text
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_status_starts_light(desk: Desk, options: list[str]) -> None:
+    """Of a daemon at work; what it tells is plain, and importing pydantic would take longer."""
+    queued(desk, "q")
+    NowFile(layout.now_file(desk.config)).update(Now(7, "1.2", 1.5e9))
+    arguments = ["status", *options, "--root", str(desk.config.root)]
+    code = (
+        "import sys; from nstd.cli import app\n"
+        f"app({arguments!r}, standalone_mode=False)\n"
+        "print('loaded:', *({'pydantic', 'numpy', 'PIL', 'requests'} & set(sys.modules)))"
+    )
+    with lock.held(desk.config.folder("state")):
+        done = subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True
+        )
+    assert done.stdout.splitlines()[-1].strip() == "loaded:"
 
 
 def test_status_says_that_it_is_paused(desk: Desk) -> None:

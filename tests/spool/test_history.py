@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import time
@@ -131,7 +132,8 @@ def test_who_is_next(ledger: Ledger) -> None:
     """In the order in which they run; a deferred one is among them."""
     low = add(ledger, 1, priority=-1)
     deferred = add(ledger, 2, not_before=time.time() + 3600, identity=FileIdentity(1, 2, 3, 9))
-    assert history.next_ids(ledger, 5) == [deferred, low]
+    assert ledger.next_up_ids(5, math.inf) == [deferred, low]
+    assert ledger.next_up_ids(5, time.time()) == [low]
     assert ids(history.of_ids(ledger, [low, "none", deferred])) == [low, deferred]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import os
 from typing import TYPE_CHECKING
@@ -76,6 +77,16 @@ def test_the_end_removes_it(path: Path) -> None:
 def test_what_is_no_present_is_none(path: Path, text: str) -> None:
     """Another version's, or half a file: nothing is known, and nobody stumbles."""
     path.write_text(text)
+    assert nowfile.read(path) is None
+
+
+@pytest.mark.parametrize("place", ["now", "device"])
+def test_what_another_version_adds_is_not_guessed_at(path: Path, place: str) -> None:
+    """As after an upgrade, until the daemon is restarted."""
+    NowFile(path).update(NOW)
+    plain = json.loads(path.read_text())
+    (plain if place == "now" else plain["devices"][0])["mood"] = "good"
+    path.write_text(json.dumps(plain))
     assert nowfile.read(path) is None
 
 
