@@ -34,7 +34,8 @@ class Rendering:
 
     Args:
         job: what to render; its images are decoded here.
-        engine: does the work.
+        engine: gives the engine that does the work. It is asked once the images are decoded: to
+            load one takes seconds, and a wrong picture is told at once.
         limits: on the images.
         plugins: change parameters before the transfer, and the picture after it.
         alive: see `Transfer`.
@@ -46,15 +47,14 @@ class Rendering:
     def __init__(
         self,
         job: Job,
-        engine: Engine,
+        engine: Callable[[], Engine],
         limits: ImageLimits,
         plugins: Chain | None = None,
         alive: Callable[[], None] = lambda: None,
     ) -> None:
-        self._started = time.perf_counter()
+        started = time.perf_counter()
         self._plugins = plugins or Chain()
         self._job = dataclasses.replace(job, params=self._plugins.change_params(job))
-        self._engine = engine
         self._limits = limits
         self._long_side = 0
         self._alpha: Float32Image | None = None
@@ -62,8 +62,12 @@ class Rendering:
         self._notes: list[str] = []
         self._snapshots: list[Path] = []
         self._shown: list[Shown] = []
-        self._transfer = engine.transfer(self._request(), self._saving(), alive)
-        self._loaded = time.perf_counter()
+        request = self._request()
+        decoded = time.perf_counter()
+        self._engine = engine()
+        started += time.perf_counter() - decoded  # not of this job's doing
+        self._transfer = self._engine.transfer(request, self._saving(), alive)
+        self._seconds_loading = time.perf_counter() - started
 
     @property
     def long_side(self) -> int:
@@ -112,7 +116,7 @@ class Rendering:
             fsync(path)
         digest = sha256(path)
         seconds = {
-            "load": self._loaded - self._started,
+            "load": self._seconds_loading,
             **result.seconds,
             "encode": time.perf_counter() - transferred,
         }

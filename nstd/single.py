@@ -18,6 +18,7 @@ from nstd.spool.files import fsync, writing
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from nstd.engine.engine import Engine
     from nstd.params import OutputFormat
 
 
@@ -63,8 +64,11 @@ def stylize(
             tuple(WeightedFile(Path(name), name, 1.0) for name in params.mask_files),
         )
         with progress.IterationBar() as bar:
-            bar.say("loading the network")
-            engine = api.engine(deterministic=deterministic)
+
+            def engine() -> Engine:
+                bar.say("loading the network")
+                return api.engine(deterministic=deterministic)
+
             rendering = Rendering(job, engine, images.ImageLimits())
             bar.say(f"drafting; about {rendering.estimate}")
             for iterate in rendering:

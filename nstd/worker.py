@@ -295,7 +295,7 @@ def _outcome(
             last = now
 
     try:
-        rendering = Rendering(job, engine, options.limits, plugins, alive)
+        rendering = Rendering(job, lambda: engine, options.limits, plugins, alive)
         side = rendering.long_side
         expected = rendering.estimate
         connection.send(Begun(job.job_id, expected.seconds, expected.memory))
