@@ -133,7 +133,11 @@ import nstd
 from nstd import api
 
 exact = api.engine(deterministic=True)
-settings = {"size": 64, "init": "random", "seed": 7, "min_scale": 32}
+shallow = {
+    "content_layers": {"block3_conv2": 1.0},
+    "style_layers": {"block1_conv1": 2.0, "block2_conv2": 1.0, "block3_conv1": 1.0},
+}
+settings = {"size": 64, "init": "random", "seed": 7, "min_scale": 45, **shallow}
 for optimizer, iterations in (("adam", 4), ("lbfgs", 3)):
     params = nstd.StyleParams(optimizer=optimizer, iterations=iterations, **settings)
     pictures = [nstd.stylize(*sys.argv[1:], params, using=exact).image for _ in range(2)]

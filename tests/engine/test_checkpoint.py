@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from conftest import picture
+from transfers import SHALLOW
 
 from nstd.domain import Checkpoint, StyleImage, StyleRequest
 from nstd.params import StyleParams
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def request(**params: Any) -> StyleRequest:
     """Ask for a small transfer over two scales."""
-    settings: dict[str, Any] = {"preset": "quality", "iterations": 4, "min_scale": 34, **params}
+    settings = {"preset": "quality", "iterations": 4, "min_scale": 34, **SHALLOW, **params}
     style = StyleImage(picture(48, 48, 1))
     return StyleRequest(picture(48, 48), (style,), StyleParams(**settings))
 
