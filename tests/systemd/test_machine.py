@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import boot
 import pytest
-from machine import NAMESPACES
+from machine import NAMESPACES, PATIENCE
 
 if TYPE_CHECKING:
     from machine import Machine
@@ -44,7 +44,7 @@ def test_it_refuses_a_namespace_of_the_callers(tmp_path: Path, left_out: str) ->
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=PATIENCE,
     )
     assert done.returncode == 1
     assert "namespace is the caller's" in done.stderr
@@ -60,7 +60,7 @@ def test_it_refuses_to_share_its_cgroup(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=PATIENCE,
     )
     assert done.returncode == 1
     assert "the cgroup is shared" in done.stderr
