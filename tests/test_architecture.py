@@ -195,6 +195,7 @@ def test_imports_point_one_way(path: Path) -> None:
             *(found for found in map(name_of, MODULES) if found.startswith("nstd.commands")),
             "nstd.demonstration",
             "nstd.doctor",
+            "nstd.findings",
             "nstd.following",
             "nstd.overview",
             "nstd.submission",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,14 +13,13 @@ from typing import TYPE_CHECKING
 
 import copying_engine
 import pytest
-from rich.console import Console
 
 from nstd import doctor, worker
-from nstd.config import Config, Limits
+from nstd.config import Config, Limits, Metrics
 from nstd.config import load as load_config
-from nstd.doctor import Finding, Verdict
+from nstd.findings import Finding, Verdict, exit_code
 from nstd.hook_settings import Command, Hooks, Webhook
-from nstd.spool import layout
+from nstd.spool import layout, lock
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -52,7 +52,7 @@ def test_a_sound_place_is_sound(config: Config) -> None:
     assert {finding.verdict for finding in besides} == {Verdict.OK}
     names = {finding.check for finding in findings}
     assert names >= {"configuration", "inbox", "state", "disk space", "weights", "engine on cpu"}
-    assert doctor.exit_code(findings) == 0
+    assert exit_code(findings) == 0
 
 
 def test_nothing_is_made(config: Config, tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_an_absent_device_is_exit_69(config: Config) -> None:
     """As `nstd run` would exit; the other checks are made all the same."""
     pinned = config.model_copy(update={"device": "gpu:77"})
     findings = doctor.examine(lambda: pinned, dying)
-    assert doctor.exit_code(findings) == 69
+    assert exit_code(findings) == 69
     assert "gpu:77 is not there" in found(pinned, "devices").what
     assert any(finding.check == "weights" for finding in findings)
 
@@ -94,7 +94,7 @@ def test_a_full_disk_is_a_failure(config: Config) -> None:
     findings = doctor.examine(lambda: greedy, dying)
     told = [finding for finding in findings if finding.check == "disk space"]
     assert {finding.verdict for finding in told} == {Verdict.FAIL}
-    assert doctor.exit_code(findings) == 1
+    assert exit_code(findings) == 1
 
 
 def test_folders_on_two_file_systems_are_a_warning(config: Config, tmp_path: Path) -> None:
@@ -126,16 +126,6 @@ def test_a_worker_that_dies_is_quoted(config: Config) -> None:
     assert "Illegal instruction" in finding.what
 
 
-def test_the_table_shows_paths_as_they_are() -> None:
-    """One that looks like markup is no markup."""
-    console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
-    console.print(doctor.table([Finding("inbox", Verdict.FAIL, "/srv/[red]x", "mend it", 1)]))
-    shown = console.export_text()
-    assert "/srv/[red]x" in shown
-    assert "mend it" in shown
-    console.file.close()
-
-
 def test_the_command_examines_the_real_engine(config: Config, tmp_path: Path) -> None:
     """As JSON, with the exit code of the findings, under a user who may not write to the inbox."""
     layout.create(config)
@@ -155,6 +145,20 @@ def test_the_command_examines_the_real_engine(config: Config, tmp_path: Path) ->
     engines = [finding for name, finding in by_name.items() if name.startswith("engine on ")]
     assert [finding["verdict"] for finding in engines] == ["ok"]
     assert (done.returncode, report["exit_code"], report["ok"]) == (1, 1, False)
+
+
+def test_a_taken_port_is_a_failure(config: Config) -> None:
+    """The daemon would not start; unless it is the one that has it."""
+    layout.create(config)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        wanted = config.model_copy(update={"metrics": Metrics(port=port)})
+        taken = found(wanted, "metrics")
+        assert taken.verdict is Verdict.FAIL
+        assert str(port) in taken.what
+        with lock.held(config.folder("state")):
+            assert found(wanted, "metrics").verdict is Verdict.OK
+    assert found(wanted, "metrics").verdict is Verdict.OK
 
 
 def test_hooks_that_could_not_be_told_are_named(config: Config, tmp_path: Path) -> None:

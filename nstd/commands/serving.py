@@ -32,16 +32,16 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Say whether the daemon can work here, and what to do if it can't."""
-    from nstd import doctor
+    from nstd import doctor, findings
 
-    findings = doctor.examine(lambda: read_config(root, config))
+    found = doctor.examine(lambda: read_config(root, config))
     if as_json:
-        print_json(doctor.plain(findings))
+        print_json(findings.plain(found))
     else:
         from rich.console import Console
 
-        Console().print(doctor.table(findings))
-    raise typer.Exit(doctor.exit_code(findings))
+        Console().print(findings.table(found))
+    raise typer.Exit(findings.exit_code(found))
 
 
 def _serve(root: Path | None, config_file: Path | None, *, drain: bool) -> int:

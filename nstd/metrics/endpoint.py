@@ -127,6 +127,16 @@ class _Server6(_Server):
     address_family = socket.AF_INET6
 
 
+def try_listening(metrics: Metrics) -> None:
+    """Find out whether it could be answered there now.
+
+    Raises:
+        CannotListenError: the port is taken, or the address isn't this machine's.
+    """
+    if listening := _listen(metrics, CollectorRegistry()):
+        listening.close()
+
+
 def _listen(metrics: Metrics, registry: CollectorRegistry) -> _Listening | None:
     address, port = metrics.address, metrics.port
     if port is None:
