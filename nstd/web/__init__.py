@@ -2,7 +2,7 @@
 
     browser -> guard -> app -> lookout -> overview -> ledger, state/now.json
                          |        |
-                         |       view -> pages -> HTML, whole or in sections
+                         |     viewing -> view -> pages -> HTML, whole or in sections
                          |
                          +-> pictures -> thumbnails -> JPEG
 

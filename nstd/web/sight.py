@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nstd.errors import NstdError
-from nstd.web import lookout, view
+from nstd.web import lookout, viewing
 
 if TYPE_CHECKING:
     from nstd.config import Config
@@ -26,7 +26,7 @@ class Sight:
 def take(config: Config, pages: Pages, discretion: Discretion) -> Sight:
     """Look and render; trouble is something to see too."""
     try:
-        found = view.of(lookout.look(config), discretion)
+        found = viewing.of(lookout.look(config), discretion)
     except NstdError as error:
-        found = view.trouble(error, discretion)
+        found = viewing.trouble(error, discretion)
     return Sight(found, pages.sections(found))
