@@ -1,12 +1,12 @@
 """Descent by tiles: peak memory, its growth with the picture, and seconds beside the whole.
 
-    python benchmarks/tiles.py [--sizes 4096x4096:3 8192x6144:1] [--max-memory 4 8] [--side 256]
+    python benchmarks/tiles.py [--sizes 4096x4096:3 8192x6144:1] [--max-memory 4 8] [--side 512]
 
 Each transfer (preset `quality` at one scale, from the content, best iterate kept) has a process
 of its own, whose peak resident memory the kernel tells. The first table has the large pictures,
 tiles as `max_memory` allows. The second has tiles of one side at growing sizes: what the peak grows
 by, in float32 images of the picture's size. What grows are whole images, whatever the network, so
-that it stops after block1 there. The third has one size by tiles and as a whole.
+that it stops at the first layer there. The third has one size by tiles and as a whole.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from nstd.engine.tiles import Grid, halo, radius
 _GIBIBYTE = 2**30
 _PIXEL_BYTES = 12
 _PLENTY = 1000.0
-_SHALLOW = {"content_layers": {"block1_conv2": 1.0}, "style_layers": {"block1_conv1": 1.0}}
+_SHALLOW = {"content_layers": {"block1_conv1": 1.0}, "style_layers": {"block1_conv1": 1.0}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +140,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sizes", nargs="*", default=["4096x4096:3", "8192x6144:1"])
     parser.add_argument("--max-memory", type=float, nargs="*", default=[4.0, 8.0], metavar="GIB")
-    parser.add_argument("--grows", nargs="*", default=["1536x1536", "2560x2560", "3584x3584"])
-    parser.add_argument("--side", type=int, default=256, help="of the tiles that stay the same")
+    parser.add_argument("--grows", nargs="*", default=["2048x2048", "4096x4096", "6144x6144"])
+    parser.add_argument("--side", type=int, default=512, help="of the tiles that stay the same")
     parser.add_argument("--beside", nargs="*", default=["1024x1024"], help="also as a whole")
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     common.add_json_option(parser)
