@@ -26,9 +26,10 @@ TEST_PROCESSES ?= 4
 tests: $(VENV)/.developed
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
 
-# Under the real systemd, in a throw-away machine that needs root and namespaces.
+# Under the real systemd, in a throw-away machine that needs root and namespaces. One test goes all of
+# docs/service.md's way, which takes long where other tests run beside it.
 test-systemd: $(VENV)/.developed
-	$(BIN)/python -m pytest tests/systemd
+	$(BIN)/python -m pytest tests/systemd --timeout 900
 
 # An hour: good and hostile jobs while the daemon is killed at random. SOAK_SECONDS=600 SEED=7 make soak
 SOAK_SECONDS ?= 3600
