@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from conftest import picture, save_picture
 from PIL import Image
+from transfers import SHALLOW
 
 import nstd
 from nstd import api
@@ -128,19 +130,17 @@ def test_files_of_extreme_shapes_are_refused_clearly(
 
 
 REPEATED = """
+import json
 import sys
 import nstd
 from nstd import api
 
 exact = api.engine(deterministic=True)
-shallow = {
-    "content_layers": {"block3_conv2": 1.0},
-    "style_layers": {"block1_conv1": 2.0, "block2_conv2": 1.0, "block3_conv1": 1.0},
-}
-settings = {"size": 64, "init": "random", "seed": 7, "min_scale": 45, **shallow}
+*pair, shallow = sys.argv[1:]
+settings = {"size": 64, "init": "random", "seed": 7, "min_scale": 45, **json.loads(shallow)}
 for optimizer, iterations in (("adam", 4), ("lbfgs", 3)):
     params = nstd.StyleParams(optimizer=optimizer, iterations=iterations, **settings)
-    pictures = [nstd.stylize(*sys.argv[1:], params, using=exact).image for _ in range(2)]
+    pictures = [nstd.stylize(*pair, params, using=exact).image for _ in range(2)]
     assert pictures[0].tobytes() == pictures[1].tobytes(), abs(pictures[0] - pictures[1]).max()
     assert pictures[0].std() > 0.05
 """
@@ -150,7 +150,7 @@ def test_the_same_request_twice_is_the_same_to_the_byte(tmp_path: Path) -> None:
     """With either optimizer, in a process of its own: TensorFlow becomes deterministic for good."""
     pair = [save_picture(tmp_path / f"{seed}.png", 64, 56, seed=seed) for seed in (0, 1)]
     done = subprocess.run(
-        [sys.executable, "-c", REPEATED, *map(str, pair)],
+        [sys.executable, "-c", REPEATED, *map(str, pair), json.dumps(SHALLOW)],
         capture_output=True,
         text=True,
         check=False,

@@ -87,17 +87,21 @@ class Blend:
 
     def sizes(self, side: int) -> list[tuple[str, tuple[int, int]]]:
         """Name and (height, width) of each style at a scale."""
-        found = [(style.name, self._at(style.rgb, side).shape) for style in self._styles]
-        return [(name, (shape[0], shape[1])) for name, shape in found]
+        return [(style.name, self._size(style.rgb, side)) for style in self._styles]
 
-    def _at(self, rgb: Float32Image, side: int) -> Float32Image:
-        """A style at a scale: aspect kept, never enlarged, so that strokes scale too."""
+    def _size(self, rgb: Float32Image, side: int) -> tuple[int, int]:
+        """(height, width) at a scale: aspect kept, never enlarged, so that strokes scale too."""
         height, width = rgb.shape[:2]
         wanted = max(1, round(side * self._scale))
         if max(height, width) <= wanted:
-            return rgb
+            return height, width
         width, height = fit(width, height, wanted)
-        return resize(rgb, (height, width))
+        return height, width
+
+    def _at(self, rgb: Float32Image, side: int) -> Float32Image:
+        """A style at a scale."""
+        size = self._size(rgb, side)
+        return rgb if rgb.shape[:2] == size else resize(rgb, size)
 
 
 def each(masks: Stack) -> list[Float32Mask] | list[None]:
