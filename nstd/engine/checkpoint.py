@@ -1,11 +1,12 @@
 """A transfer's state on disk, so that a long one survives its process.
 
 A resumed transfer goes on exactly where the file was written: image, the optimizer's memory,
-average, best iterate, scale, iteration and trace are all there.
+average, best iterate, iteration and trace are all there, and what earlier scales came to.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -17,11 +18,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from nstd.domain import Losses
+from nstd.domain import Losses, ScaleSummary
+from nstd.errors import CannotWriteError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from nstd.domain import Checkpoint, StyleRequest
     from nstd.engine.descent import State
+    from nstd.recipes import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +34,23 @@ class Saved:
     """What a checkpoint holds: the state after `len(trace)` iterations.
 
     Attributes:
-        stage: index of the scale under way.
-        scale_start: index in the trace of that scale's first iterate.
+        state: of the scale under way.
+        trace: the losses of every iterate.
+        scales: those that are done.
     """
 
-    stage: int
-    scale_start: int
     state: State
     trace: tuple[Losses, ...]
+    scales: tuple[ScaleSummary, ...]
 
 
-def fingerprint(request: StyleRequest, network: str) -> str:
-    """Of everything that determines the result: a checkpoint of another request isn't used."""
+def fingerprint(request: StyleRequest, recipe: Recipe, network: str) -> str:
+    """Of everything that determines the result: a checkpoint of another request isn't used.
+
+    The parameters alone don't: what a preset comes to may be another thing in the next version.
+    """
     digest = hashlib.sha256()
-    settings = request.params.model_dump_json()
+    settings = [request.params.model_dump_json(), recipe.plain()]
     weights = [style.weight for style in request.styles]
     digest.update(json.dumps([settings, network, weights, request.shape]).encode())
     masks = [mask for region in request.regions for mask in (region.content, *region.styles)]
@@ -58,27 +66,41 @@ def save(checkpoint: Checkpoint, saved: Saved, mark: str) -> None:
     """Replace the checkpoint, completely or not at all.
 
     Raises:
-        OSError: the folder can't be written.
+        CannotWriteError: the folder can't be written; the last checkpoint is still there.
     """
+    temporary = checkpoint.path.with_suffix(".tmp")
+    try:
+        _write(temporary, saved, mark)
+        temporary.replace(checkpoint.path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()  # what there is of it takes the last of the room
+        raise CannotWriteError(
+            f"can't be written: {error.strerror}",
+            file=str(checkpoint.path),
+            remedy="free some space, or let the program's user write there",
+        ) from error
+
+
+def _write(path: Path, saved: Saved, mark: str) -> None:
     # The first part is the image, which `peek` reads too.
     arrays = {
         f"state_{index}": np.asarray(part)
         for index, part in enumerate(tf.nest.flatten(saved.state))
     }
     rows = [dataclasses.astuple(losses) for losses in saved.trace]
-    temporary = checkpoint.path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
+    scales = [dataclasses.asdict(scale) for scale in saved.scales]
+    with path.open("wb") as file:
         np.savez(
             file,
             allow_pickle=False,
             mark=np.array(mark),
-            place=np.array([saved.stage, saved.scale_start]),
+            scales=np.array(json.dumps(scales)),
             trace=np.array(rows, np.float64).reshape(-1, 4),
             **arrays,
         )
         file.flush()
         os.fsync(file.fileno())
-    temporary.replace(checkpoint.path)
 
 
 def load(checkpoint: Checkpoint, mark: str, like: State) -> Saved | None:
@@ -97,8 +119,9 @@ def load(checkpoint: Checkpoint, mark: str, like: State) -> Saved | None:
             parts = len(tf.nest.flatten(like))
             flat = [file[f"state_{index}"] for index in range(parts)]
             rows = file["trace"].tolist()
-            stage, scale_start = file["place"].tolist()
+            scales = json.loads(str(file["scales"]))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None  # absent or damaged: starting afresh loses time, never a picture
     state = tf.nest.pack_sequence_as(like, flat)
-    return Saved(stage, scale_start, state, tuple(Losses(*row) for row in rows))
+    done = (ScaleSummary(**{**scale, "first": Losses(**scale["first"])}) for scale in scales)
+    return Saved(state, tuple(Losses(*row) for row in rows), tuple(done))

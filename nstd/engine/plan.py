@@ -130,7 +130,8 @@ class Plan:
 
     def fingerprint(self) -> str:
         """Of everything that determines the result."""
-        return fingerprint(self._request, f"{self._engine.weights.sha256} {self.precision}")
+        network = f"{self._engine.weights.sha256} {self.precision}"
+        return fingerprint(self._request, self.recipe, network)
 
     def weights(self, size: tuple[int, int]) -> Weights:
         """Of the objective's terms at a scale."""

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from nstd.domain import Iterate, Losses, ScaleSummary, StyleResult
+from nstd.domain import Iterate, Losses, StyleResult
 from nstd.engine import checkpoint
 from nstd.engine.checkpoint import Saved
+from nstd.engine.course import Course
 from nstd.engine.descent import Schedule, State
 from nstd.engine.plan import Plan
 from nstd.engine.tiles import nobody_waits
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 # Long enough that calls cost nothing beside the work, short enough for a lively progress bar.
 _SECONDS_A_CALL = 0.5
-_TOLERANCE_WINDOW = 20
 
 
 class Transfer:
@@ -55,7 +55,8 @@ class Transfer:
         TooLargeError: even by tiles, the estimate exceeds the request's `max_memory`, or the
             machine's memory.
 
-    Iterating raises DeviceMemoryError if the device has too little memory after all.
+    Iterating raises DeviceMemoryError if the device has too little memory after all, and
+    CannotWriteError if a checkpoint can't be written.
     """
 
     def __init__(
@@ -72,13 +73,10 @@ class Transfer:
         self._saving = saving
         self._mark = self._plan.fingerprint() if saving else ""
         self._state: State | None = None
-        self._scale_start = 0
         self._image: Any = None  # a tensor, or an array where there are tiles
         self._kept = "draft"
         self._loss: Losses | None = None
-        self._best: tuple[int, float] | None = None
-        self._trace: list[Losses] = []
-        self._scales: list[ScaleSummary] = []
+        self._course = Course()
         self._optimise_seconds = 0.0
         self._notes: list[str] = []
         self._iterates = self._guarded()
@@ -110,7 +108,7 @@ class Transfer:
 
         Raises:
             NonFiniteLossError: loss or gradient stopped being a number, and the request's
-                `on_nonfinite` is `fail` or no iterate was finite.
+                `on_nonfinite` is `fail` or no iterate of the scale under way was finite.
         """
         for _ in self._iterates:
             pass
@@ -119,9 +117,9 @@ class Transfer:
             image=self._plan.finished(np.asarray(self._image[0])),
             kept=self._kept,
             loss=self._loss,
-            best_iteration=self._best[0] if self._best else None,
-            trace=tuple(self._trace),
-            scales=tuple(self._scales),
+            best_iteration=self._course.best[0] if self._course.best else None,
+            trace=tuple(self._course.trace),
+            scales=tuple(self._course.scales),
             recipe=self._plan.recipe.plain(),
             estimate=dataclasses.asdict(self._plan.estimate),
             seconds={**self._plan.seconds, "optimise": self._optimise_seconds},
@@ -184,7 +182,7 @@ class Transfer:
             self._state = State.start(self._plan.start(size), hold, self._plan.recipe.optimizer)
         elif tuple(self._state.image.shape[1:3]) != size:
             self._state = self._state.at_size(*size, hold)
-            self._scale_start, self._best = len(self._trace), None
+            self._course.begin_scale()
         yield from self._descend(index, size, deadline)
 
     def _descend(self, index: int, size: tuple[int, int], deadline: float) -> Iterator[Iterate]:
@@ -194,9 +192,11 @@ class Transfer:
         descent, targets = self._plan.descent(size), self._plan.targets(size)
         weights = self._plan.weights(size)
         schedule = Schedule.of(self._plan.recipe, self._plan.iterations)
-        end = self._scale_start + stage.iterations
+        course, tolerance = self._course, self._request.params.tolerance
         count, finite, warm, saved_at = 1, True, False, time.perf_counter()
-        while finite and len(self._trace) < end and not self._has_settled():
+        while finite and course.iterations < stage.iterations:
+            if self._state.is_done or course.has_settled(tolerance):
+                break
             started = time.perf_counter()
             state, terms, all_finite = descent.run(
                 self._state, targets, weights, schedule, tf.constant(count)
@@ -212,65 +212,38 @@ class Transfer:
                 yield self._record(Losses(*row), taken / len(rows), stage.side)
             now = time.perf_counter()
             if self._saving and finite and now - saved_at >= self._saving.every_seconds:
-                saved = Saved(index, self._scale_start, self._state, tuple(self._trace))
+                saved = Saved(self._state, tuple(course.trace), tuple(course.scales))
                 checkpoint.save(self._saving, saved, self._mark)
                 saved_at = now
             if now >= deadline:
-                self._notes.append(f"time_limit ended it at iteration {len(self._trace) - 1}")
+                self._notes.append(f"time_limit ended it at iteration {len(course.trace) - 1}")
                 break
             wanted = max(1, int(_SECONDS_A_CALL * len(rows) / taken))
-            count = max(1, min(wanted, end - len(self._trace), self._until_snapshot()))
+            left = stage.iterations - course.iterations
+            look = course.until_look(tolerance)
+            count = int(max(1, min(wanted, left, look, self._until_snapshot())))
         if not finite:
             self._accept_or_fail()
         is_last = index == len(self._plan.stages) - 1
         if is_last or not finite or time.perf_counter() >= deadline:
-            self._keep(descent, targets, weights)
-        self._scales.append(
-            ScaleSummary(
-                size[1],
-                size[0],
-                len(self._trace) - self._scale_start,
-                self._trace[self._scale_start],
-                float(self._state.best_loss),
-            )
-        )
+            self._keep(descent, targets, weights, is_finite=finite)
+        course.end_scale(*size)
 
     def _record(self, losses: Losses, seconds: float, scale: int) -> Iterate:
-        iteration = len(self._trace)
-        self._trace.append(losses)
-        if math.isfinite(losses.total) and (self._best is None or losses.total < self._best[1]):
-            self._best = iteration, losses.total
-        return Iterate(
-            iteration,
-            self._plan.iterations,
-            scale,
-            losses,
-            self._best[0] if self._best else None,
-            seconds,
-        )
+        self._course.record(losses)
+        iteration, best = len(self._course.trace) - 1, self._course.best
+        planned = self._plan.iterations
+        return Iterate(iteration, planned, scale, losses, best[0] if best else None, seconds)
 
     def _until_snapshot(self) -> int:
         """Iterations until the next one after which somebody wants the picture."""
         every = self._request.params.snapshots
-        return every - len(self._trace) % every if every else self._plan.iterations
-
-    def _has_settled(self) -> bool:
-        """Whether this scale's loss has stopped falling, by the request's tolerance."""
-        assert self._state is not None  # noqa: S101 - a scale is under way
-        if self._state.is_done:
-            return True
-        tolerance = self._request.params.tolerance
-        if not tolerance or len(self._trace) - self._scale_start <= _TOLERANCE_WINDOW:
-            return False
-        before = self._trace[-1 - _TOLERANCE_WINDOW].total
-        # Not the last alone, which may be a trial step that was refused.
-        since = (losses.total for losses in self._trace[-_TOLERANCE_WINDOW:])
-        return before - min(filter(math.isfinite, since), default=before) < tolerance * before
+        return every - len(self._course.trace) % every if every else self._plan.iterations
 
     def _accept_or_fail(self) -> None:
         """Apply the request's policy to a descent that stopped being finite."""
-        last = len(self._trace) - 1
-        if self._best is None or self._request.params.on_nonfinite == "fail":
+        last = len(self._course.trace) - 1
+        if self._course.best is None or self._request.params.on_nonfinite == "fail":
             raise NonFiniteLossError(
                 f"loss or gradient stopped being a number at iteration {last}",
                 file=self._request.name,
@@ -278,14 +251,24 @@ class Transfer:
             )
         self._notes.append(f"stopped at iteration {last}: loss or gradient not finite")
 
-    def _keep(self, descent: Descent | TiledDescent, targets: Targets, weights: Weights) -> None:
-        """Choose the picture that is the result, and bring it to the result's size."""
+    def _keep(
+        self,
+        descent: Descent | TiledDescent,
+        targets: Targets,
+        weights: Weights,
+        *,
+        is_finite: bool,
+    ) -> None:
+        """Choose the picture that is the result, and bring it to the result's size.
+
+        Where the descent stopped being finite, the last picture isn't one.
+        """
         assert self._state is not None  # noqa: S101 - a scale has run
-        assert self._best is not None  # noqa: S101 - and had a finite iterate
+        assert self._course.best is not None  # noqa: S101 - and had a finite iterate
         state, keep = self._state, self._plan.recipe.keep
         self._kept, image = "best", state.best_image
-        self._loss = self._trace[self._best[0]]
-        if keep == "last":
+        self._loss = self._course.trace[self._course.best[0]]
+        if keep == "last" and is_finite:
             self._kept, image = "last", state.latest
         elif keep in {"average", "lower"}:
             average = state.average / np.float32(state.average_weight)
@@ -308,10 +291,6 @@ class Transfer:
         saved = checkpoint.load(self._saving, self._mark, like)
         if saved is None:
             return 0
-        self._state, self._scale_start = saved.state, saved.scale_start
-        for index, losses in enumerate(saved.trace):
-            if index == saved.scale_start:
-                self._best = None
-            self._record(losses, 0.0, 0)
-        self._notes.append(f"resumed after iteration {len(self._trace) - 1}")
-        return saved.stage
+        self._state, self._course = saved.state, Course.resumed(saved.trace, saved.scales)
+        self._notes.append(f"resumed after iteration {len(saved.trace) - 1}")
+        return len(saved.scales)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import resource
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,9 @@ from conftest import picture
 from transfers import SHALLOW
 
 from nstd.domain import Checkpoint, StyleImage, StyleRequest
+from nstd.errors import CannotWriteError
 from nstd.params import StyleParams
+from nstd.recipes import PRESETS
 
 if TYPE_CHECKING:
     from nstd.engine.engine import Engine
@@ -42,6 +45,9 @@ def test_resumed_equals_uninterrupted(engine: Engine, tmp_path: Path, stop_after
     assert np.allclose(result.image, whole.image, atol=1e-5)
     assert len(result.trace) == len(whole.trace)
     assert result.best_iteration == whole.best_iteration
+    assert [dataclasses.replace(scale, best=0.0) for scale in result.scales] == [
+        dataclasses.replace(scale, best=0.0) for scale in whole.scales
+    ]
     assert result.trace[-1].total == pytest.approx(whole.trace[-1].total, rel=1e-4)
 
 
@@ -66,6 +72,35 @@ def test_a_damaged_checkpoint_starts_afresh(
     saving.path.write_bytes(data[: len(data) // 2] if damage is None else damage)
     result = engine.transfer(request(), saving).result()
     assert result.notes == ()
+
+
+def test_another_version_of_the_preset_does_not_resume(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what was painted by another recipe nothing can be gone on with."""
+    saving = Checkpoint(tmp_path, every_seconds=0.0)
+    engine.transfer(request(), saving).result()
+    changed = dataclasses.replace(PRESETS["quality"], final_rate=0.5)
+    monkeypatch.setitem(PRESETS, "quality", changed)
+    assert engine.transfer(request(), saving).result().notes == ()
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(engine: Engine, tmp_path: Path) -> None:
+    """It is said so, nothing half is left, and with room again the transfer goes on."""
+    saving = Checkpoint(tmp_path, every_seconds=0.0)
+    iterates = iter(engine.transfer(request(), saving))
+    next(iterates), next(iterates)
+    data = saving.path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(CannotWriteError, match=r"checkpoint.npz: can't be written.*Free some"):
+            list(iterates)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.npz"]
+    assert saving.path.read_bytes() == data
+    assert "resumed after iteration 0" in engine.transfer(request(), saving).result().notes
 
 
 def test_a_checkpoint_is_replaced_whole(engine: Engine, tmp_path: Path) -> None:
