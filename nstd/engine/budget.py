@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from nstd.engine import tiles
-from nstd.engine.estimate import memory_bytes
+from nstd.engine.estimate import PIXEL_BYTES, memory_bytes
 from nstd.engine.tiles import ALIGNMENT, Grid
 
 # Below this, the halo costs more than twenty times what the tile itself does.
@@ -24,11 +24,13 @@ class Budget:
         layers: that the objective looks at.
         value_bytes: of an activation: 2 in bfloat16, 4 in float32.
         limit: bytes for everything; None: as much as it takes.
+        held_images: in float32 beside the usual few: the optimizer's and masks.
     """
 
     layers: tuple[str, ...]
     value_bytes: int
     limit: float | None
+    held_images: float = 0.0
 
     def grid(self, height: int, width: int) -> Grid | None:
         """The largest tiles that an image of this size allows within the limit.
@@ -51,9 +53,14 @@ class Budget:
         return self._bytes(height, width, self.grid(height, width))
 
     def after_failure(self, height: int, width: int) -> Budget:
-        """A tighter budget, after an image that was computed whole did not fit."""
-        limit = self._bytes(height, width, None) * _SHARE_AFTER_FAILURE
+        """A tighter budget, after an image that was computed whole did not fit.
+
+        Of what grows with images only: tiles don't make TensorFlow and the network smaller.
+        """
+        base = self._bytes(0, 0, None)
+        limit = base + _SHARE_AFTER_FAILURE * (self._bytes(height, width, None) - base)
         return dataclasses.replace(self, limit=limit)
 
     def _bytes(self, height: int, width: int, grid: Grid | None) -> float:
-        return memory_bytes(self.layers, height, width, self.value_bytes, grid)
+        held = self.held_images * height * width * PIXEL_BYTES
+        return memory_bytes(self.layers, height, width, self.value_bytes, grid) + held

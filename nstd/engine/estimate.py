@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from nstd.engine.objective import Structure
     from nstd.engine.tiles import Grid
 
+PIXEL_BYTES = 3 * 4  # of an image in float32
+
 _CHANNELS = (64, 128, 256, 512, 512)
 # TensorFlow, the network and its workspace; then multiples of what the layers hold. By the bytes
 # of a value, for bfloat16 has float32 copies beside it. Fitted to the peak memory of transfers of
@@ -26,7 +28,6 @@ _LIVE_COPIES = {2: 2.5, 4: 3.2}
 # gradient, and one more for a moment.
 _TILE_COPIES = 2.5
 _WHOLE_IMAGES = 9
-_PIXEL_BYTES = 3 * 4
 # What two passes compute, in iterations of the same pixels without tiles. Such an iteration goes
 # to the layers and back. The first pass goes to the layers; the second there and back, and to the
 # content's. Where the content's derivative depends on its loss, the first goes there for both.
@@ -123,7 +124,7 @@ def memory_bytes(
     else:
         seen = grid.longest(height), grid.longest(width)
         held = _TILE_COPIES * activation_bytes(layers, *seen, size)
-        held += _WHOLE_IMAGES * _PIXEL_BYTES * height * width
+        held += _WHOLE_IMAGES * PIXEL_BYTES * height * width
     return _BASE_BYTES[size] + held
 
 
@@ -133,7 +134,6 @@ def estimate(
     *,
     seconds: Callable[[Work], float],
     budget: Budget,
-    held_images: float = 0,
 ) -> Estimate:
     """What a transfer takes.
 
@@ -142,14 +142,12 @@ def estimate(
         stages: (height, width, iterations) of each scale.
         seconds: that the device takes for work.
         budget: says which scales are computed by tiles.
-        held_images: in float32 beside the usual few: the optimizer's and masks.
     """
     total, largest = 0.0, 0.0
     for height, width, iterations in stages:
         grid = budget.grid(height, width)
         total += seconds(Work.of(structure, height, width, grid) * iterations)
-        kept = held_images * height * width * _PIXEL_BYTES
-        largest = max(largest, budget.memory(height, width) + kept)
+        largest = max(largest, budget.memory(height, width))
     return Estimate(total, largest)
 
 

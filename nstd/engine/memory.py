@@ -36,9 +36,11 @@ def host(root: Path = Path("/")) -> Memory | None:
         try:
             limit = int((folder / "memory.max").read_text())  # or `max`: there is none
             used = int((folder / "memory.current").read_text())
-            cached = _numbers(folder / "memory.stat").get("file", 0)
+            facts = _numbers(folder / "memory.stat")
         except (OSError, ValueError):
             continue
+        # Files in memory file systems count as files there, and have nowhere else to go.
+        cached = facts.get("file", 0) - facts.get("shmem", 0)
         total = min(total, limit)
         available = min(available, max(0, limit - used + cached))
     return Memory(total, available)

@@ -81,7 +81,12 @@ class Plan:
         )
         self.seconds = {"draft": 0.0, "targets": 0.0}
         self._memory = None if engine.device.is_gpu else memory.host()
-        self._budget = Budget(self.structure.layers, self._network.dtype.size, self._limit())
+        self._budget = Budget(
+            self.structure.layers,
+            self._network.dtype.size,
+            self._limit(),
+            (lbfgs.HELD_IMAGES if self.recipe.optimizer == "lbfgs" else 0) + len(self._masks) / 3,
+        )
         self.estimate = self._estimate()
         self._refuse()
 
@@ -228,8 +233,6 @@ class Plan:
             self.sizes or [(*self._request.shape, 1)],
             seconds=self._network.pace.seconds,
             budget=self._budget,
-            held_images=(lbfgs.HELD_IMAGES if self.recipe.optimizer == "lbfgs" else 0)
-            + len(self._masks) / 3,
         )
 
     def _limit(self) -> float | None:

@@ -165,10 +165,13 @@ class Transfer:
         except tf.errors.ResourceExhaustedError:
             if not self._plan.economise(size):
                 raise
-            self._notes.append(f"{size[1]}x{size[0]} by tiles, after the device's memory ran out")
-            if self._state is not None:
-                self._state = self._state.held(self._plan.descent(size).hold)
-            yield from action()
+        else:
+            return
+        # Out here, where the error no longer holds on to what the failed attempt had on the device.
+        self._notes.append(f"{size[1]}x{size[0]} by tiles, after the device's memory ran out")
+        if self._state is not None:
+            self._state = self._state.held(self._plan.descent(size).hold)
+        yield from action()
 
     def _draft(self) -> Iterator[Iterate]:
         """A preset without iterations: its start is its result."""

@@ -48,9 +48,22 @@ def test_memory_grows_by_nine_images_of_the_size() -> None:
     assert large - small == 9 * 12 * (2048**2 - 1024**2)
 
 
-def test_a_failure_tightens_the_budget() -> None:
-    """What did not fit as a whole is computed by tiles then, of a quarter of the memory."""
+@pytest.mark.parametrize("side", [768, 1024, 2048])
+def test_a_failure_tightens_the_budget(side: int) -> None:
+    """What did not fit as a whole takes a quarter then, beside what no tile makes smaller."""
     budget = Budget(LAYERS, 2, None)
-    tighter = budget.after_failure(2048, 2048)
-    assert tighter.grid(2048, 2048) is not None
-    assert tighter.memory(2048, 2048) <= budget.memory(2048, 2048) / 4
+    tighter = budget.after_failure(side, side)
+    grid, base = tighter.grid(side, side), memory_bytes(LAYERS, 0, 0, 2)
+    assert grid is not None
+    assert grid.side > 64
+    assert tighter.memory(side, side) - base <= (budget.memory(side, side) - base) / 4
+
+
+def test_what_is_held_beside_counts_too() -> None:
+    """An optimizer's history may be what an image computed whole has no room beside."""
+    limit = memory_bytes(LAYERS, 512, 768, 4)
+    held = Budget(LAYERS, 4, limit, held_images=24)
+    grid = held.grid(512, 768)
+    assert grid is not None
+    needed = memory_bytes(LAYERS, 512, 768, 4, grid) + 24 * 12 * 512 * 768
+    assert held.memory(512, 768) == needed <= limit

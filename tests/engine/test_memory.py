@@ -26,13 +26,13 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def limit(root: Path, group: str, most: str, used: int, cached: int) -> None:
-    """Limit a control group, in KiB."""
+def limit(root: Path, group: str, most: str, *, used: int, cached: int, shared: int = 0) -> None:
+    """Limit a control group, in KiB; `shared` of what is cached is of memory file systems."""
     folder = root / "sys" / "fs" / "cgroup" / group
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "memory.max").write_text(f"{most}\n")
     (folder / "memory.current").write_text(f"{used * KIBI}\n")
-    (folder / "memory.stat").write_text(f"anon 5\nfile {cached * KIBI}\n")
+    (folder / "memory.stat").write_text(f"anon 5\nfile {cached * KIBI}\nshmem {shared * KIBI}\n")
 
 
 def test_the_machines_memory(root: Path) -> None:
@@ -44,6 +44,12 @@ def test_the_services_limit(root: Path) -> None:
     """Lower than the machine's; what caches files counts as free."""
     limit(root, "system.slice/nstd.service", str(400 * KIBI), used=300, cached=50)
     assert memory.host(root) == Memory(400 * KIBI, 150 * KIBI)
+
+
+def test_files_in_memory_are_not_free(root: Path) -> None:
+    """They count as cached files, but there is no disk that holds them too."""
+    limit(root, "system.slice/nstd.service", str(400 * KIBI), used=300, cached=50, shared=40)
+    assert memory.host(root) == Memory(400 * KIBI, 110 * KIBI)
 
 
 def test_the_limit_of_an_outer_group(root: Path) -> None:

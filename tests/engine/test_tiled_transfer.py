@@ -134,6 +134,8 @@ def test_a_device_that_runs_out_of_memory_goes_on_by_tiles(engine: Engine) -> No
     tight = TightEngine(engine, pixels=10_000)  # the coarse scale has 106x93
     result = tight.transfer(wanted).result()
     assert result.notes == ("150x131 by tiles, after the device's memory ran out",)
+    assert tight.held
+    assert not any(tight.held), "the failed attempt's tensors are let go first"
     assert len(result.trace) == len(whole.trace)
     assert np.abs(result.image - whole.image).mean() < 1e-3
 
