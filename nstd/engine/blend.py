@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from nstd.engine.engine import StyleCache
     from nstd.engine.masking import Masks, Stack
 
+    Size = tuple[int, int]
+
 
 class Blend:
     """The styles of a request.
@@ -47,23 +49,27 @@ class Blend:
         self._dtype = dtype
 
     def statistics(
-        self, side: int, key: object, measure: Callable[[Float32Image, Stack], list[Any]]
+        self,
+        side: int,
+        key: Callable[[Size], object],
+        measure: Callable[[Float32Image, Stack], list[Any]],
     ) -> list[Any]:
         """Statistics of the styles at a scale, averaged by share; measured once for each style.
 
         Args:
             side: of the content, in pixels.
-            key: of what is measured.
+            key: of what is measured of an image of this (height, width).
             measure: of an image [1, H, W, 3] and its masks: statistics of one region after the
                 other, again and again.
         """
         totals: list[Any] = []
         for index, style in enumerate(self._styles):
             rgb = self._at(style.rgb, side)
-            masks = self._masks.of_style(index, rgb.shape[:2])
+            size = rgb.shape[:2]
+            masks = self._masks.of_style(index, size)
             marks = [hashlib.sha256(one.tobytes()).hexdigest() for one in masks]
             measured = self._cache.get(
-                rgb, (key, self._dtype, *marks), functools.partial(measure, rgb[None], masks)
+                rgb, (key(size), self._dtype, *marks), functools.partial(measure, rgb[None], masks)
             )
             totals = totals or [None] * len(measured)
             shares = itertools.cycle(self._masks.blend(index))
@@ -82,14 +88,14 @@ class Blend:
 
         return [
             (mean.numpy(), moment.numpy())
-            for mean, moment in self.statistics(side, "colors", measure)
+            for mean, moment in self.statistics(side, lambda _: "colors", measure)
         ]
 
-    def sizes(self, side: int) -> list[tuple[str, tuple[int, int]]]:
+    def sizes(self, side: int) -> list[tuple[str, Size]]:
         """Name and (height, width) of each style at a scale."""
         return [(style.name, self._size(style.rgb, side)) for style in self._styles]
 
-    def _size(self, rgb: Float32Image, side: int) -> tuple[int, int]:
+    def _size(self, rgb: Float32Image, side: int) -> Size:
         """(height, width) at a scale: aspect kept, never enlarged, so that strokes scale too."""
         height, width = rgb.shape[:2]
         wanted = max(1, round(side * self._scale))

@@ -163,7 +163,7 @@ class Plan:
         started = time.perf_counter()
         statistics = self._blend.statistics(
             max(size),
-            self.structure,
+            lambda style: (self.structure, self.grid(style)),  # tiles round otherwise
             lambda image, masks: self.descent(image.shape[1:3]).style_statistics(image, masks),
         )
         descent = self.descent(size)
@@ -191,7 +191,9 @@ class Plan:
     def _draft(self, content: Float32Image, side: int) -> Any:  # noqa: ANN401 - as `start`
         started = time.perf_counter()
         wanted = self._blend.statistics(
-            side, "adain", lambda image, masks: self._drafting(image).statistics(image, masks)
+            side,
+            lambda style: ("adain", self.grid(style)),
+            lambda image, masks: self._drafting(image).statistics(image, masks),
         )
         alpha = self.recipe.alpha
         masks = self._masks.of_content(content.shape[1:3])
@@ -258,7 +260,8 @@ class Plan:
         needed = self.structure.smallest_side if self.stages else 0
         if self.recipe.init == "adain":
             needed = max(needed, adain.SMALLEST_SIDE)
-        refuse_small(pictures, needed, self._request.params.preset)
+        is_reduced = coarsest != self._request.shape
+        refuse_small(pictures, needed, self._request.params, "min_scale" if is_reduced else "size")
         deepest = max(map(stride, self.structure.layers)) if self.stages else adain.STRIDE
         refuse_vanishing(self._masks, pictures, deepest)
 

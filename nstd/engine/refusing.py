@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from nstd.domain import StyleRequest
     from nstd.engine.masking import Masks
+    from nstd.params import StyleParams
 
     Sized = tuple[str, tuple[int, int]]  # a picture's name and its (height, width)
 
@@ -45,26 +46,33 @@ def refuse_large(request: StyleRequest, needed: float, machine: int | None) -> N
     )
 
 
-def refuse_small(pictures: Iterable[Sized], needed: int, preset: str) -> None:
+def refuse_small(
+    pictures: Iterable[Sized], needed: int, params: StyleParams, scale_key: str
+) -> None:
     """Refuse a picture that has no position left at the deepest layer.
 
     Args:
-        pictures: at the coarsest scale.
+        pictures: at the coarsest scale: the content, then the styles.
         needed: pixels on the short side.
-        preset: for the message.
+        params: of the request.
+        scale_key: which of them the coarsest scale comes from.
 
     Raises:
         ImageTooSmallError: one is smaller.
     """
-    for name, (height, width) in pictures:
-        if min(height, width) < needed:
-            raise ImageTooSmallError(
-                f"is {width}x{height} pixels at the coarsest scale; preset {preset} needs "
-                f"{needed} on the short side",
-                file=name,
-                key="size",
-                remedy="raise size or min_scale, or use a larger or less narrow picture",
-            )
+    for index, (name, (height, width)) in enumerate(pictures):
+        if min(height, width) >= needed:
+            continue
+        keys = [scale_key]
+        if index and params.style_scale < 1:
+            keys.insert(0, "style_scale")
+        raise ImageTooSmallError(
+            f"is {width}x{height} pixels at the coarsest scale; preset {params.preset} needs "
+            f"{needed} on the short side",
+            file=name,
+            key=keys[0],
+            remedy=f"raise {' or '.join(keys)}, or use a larger or less narrow picture",
+        )
 
 
 def refuse_vanishing(masks: Masks, pictures: Iterable[Sized], stride: int) -> None:

@@ -56,9 +56,9 @@ def test_a_style_is_measured_once_at_a_scale() -> None:
 
     styles = blend([StyleImage(picture(8, 16))], [1.0])
     for side in (16, 8, 16):
-        styles.statistics(side, "mean", measure)
+        styles.statistics(side, lambda _: "mean", measure)
     assert measured == [(1, 16, 8, 3), (1, 8, 4, 3)]
-    styles.statistics(16, "another", measure)
+    styles.statistics(16, lambda size: ("another", size), measure)
     assert len(measured) == 3
 
 

@@ -208,6 +208,22 @@ def test_a_small_style_image_is_refused(engine: Engine) -> None:
         engine.transfer(wanted)
 
 
+@pytest.mark.parametrize(
+    ("params", "key"),
+    [
+        ({"preset": "fast", "style_scale": 0.2}, "style_scale: .*Raise style_scale or size"),
+        ({"preset": "quality", "min_scale": 32}, "min_scale: .*Raise min_scale, or"),
+    ],
+)
+def test_what_made_a_picture_small_is_to_blame(
+    engine: Engine, params: dict[str, object], key: str
+) -> None:
+    """Not the picture's own size, where a parameter reduced it."""
+    styles = (StyleImage(picture(64, 30)),)
+    with pytest.raises(ImageTooSmallError, match=f"the style image: {key}"):
+        engine.transfer(StyleRequest(picture(64, 64), styles, StyleParams(**params)))
+
+
 def test_bfloat16_follows_float32(engine: Engine, build_engine: Callable[[str], Engine]) -> None:
     """The same optimisation with bfloat16 convolutions ends within a few per cent."""
     wanted = request(64, 64, preset="fast", iterations=20)
