@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from nstd import images, masks, resampling
-from nstd.domain import StyleImage, StyleRequest
+from nstd.domain import Region, StyleImage, StyleRequest
 from nstd.engine import weights
 from nstd.engine.build import build
 from nstd.errors import ImageError, ParamsError
 from nstd.params import StyleParams
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from nstd.domain import Checkpoint, Float32Image, Region, StyleResult
+    from nstd.domain import Checkpoint, Float32Image, StyleResult
     from nstd.engine.device import Precision
     from nstd.engine.engine import Engine
     from nstd.engine.transfer import Transfer
@@ -27,6 +27,7 @@ Source: TypeAlias = "str | Path | Float32Image"
 
 _CHANNELS = 3
 _MASK_AXES = 2
+_OVERSHOT = 0.5  # by a resampling with a kernel that rings, at most
 
 
 def stylize(
@@ -41,7 +42,8 @@ def stylize(
     """Paint `content` in the manner of `style`.
 
     Args:
-        content: a file, or float32 RGB [H, W, 3] in [0, 1]; None makes a texture of the style.
+        content: a file, or float RGB [H, W, 3] in [0, 1], beyond which what a resampling may have
+            overshot by is clipped; None makes a texture of the style.
         style: likewise, or several that blend in equal shares.
         params: default: the default preset at the content's size, up to 1024 pixels.
         init: a picture to start from, in place of what `params.init` says; stretched to the
@@ -55,7 +57,7 @@ def stylize(
 
     Raises:
         ImageError: an image can't be decoded, is too large or too small, or isn't an image.
-        ParamsError: masks don't match, or are empty.
+        ParamsError: there is no style; or masks don't match, or are empty.
         TooLargeError: even by tiles, it would take more than `params.max_memory`, or than the
             machine has.
         WeightsError: the network's weights can't be had.
@@ -84,6 +86,8 @@ def start(
     if isinstance(style, str | Path | np.ndarray):
         style = [style]
     pictures = [_pixels(one, "style") for one in style]
+    if not pictures:
+        raise ParamsError("there is no style", remedy="pass one picture or more")
     pixels = pictures[0] if content is None else _pixels(content, "content")
     height, width = pixels.shape[:2]
     width, height = resampling.fit(width, height, params.long_side(max(height, width)))
@@ -104,24 +108,33 @@ def start(
     return (using or engine()).transfer(request, saving)
 
 
-@functools.cache
 def engine(
     precision: Precision = "auto", threads: int = 0, *, deterministic: bool = False
 ) -> Engine:
-    """This process's engine, built on first use; fetches the weights if they aren't cached.
+    """This process's engine of these settings, built on first use; fetches weights if need be.
 
     Args:
         precision: of the convolutions.
         threads: for a CPU; 0 takes every core.
         deterministic: the same request gives the same bytes each time; for the whole process,
             so ask for it first, and hand the engine over with `using`.
+
+    Raises:
+        WeightsError: the network's weights can't be had.
+        RuntimeError: another engine has computed with another number of threads.
     """
+    return _engine(precision, threads, deterministic)
+
+
+@functools.cache
+def _engine(precision: Precision, threads: int, deterministic: bool) -> Engine:  # noqa: FBT001 - as `engine`, however that is called
     return build(weights.resolve(None), precision, threads, deterministic=deterministic)
 
 
-def _checked(regions: Sequence[Region], styles: int) -> tuple[Region, ...]:
+def _checked(regions: Iterable[Region], styles: int) -> tuple[Region, ...]:
     """The regions, if they have what the engine takes for granted."""
-    for region in regions:
+    checked = tuple(map(_in_float32, regions))
+    for region in checked:
         found = [mask for mask in region.styles if mask is not None]
         if len(region.styles) != styles or not found:
             raise ParamsError(
@@ -133,19 +146,37 @@ def _checked(regions: Sequence[Region], styles: int) -> tuple[Region, ...]:
             in_range = mask.ndim == _MASK_AXES and mask.size and 0 <= mask.min() <= mask.max() <= 1
             if not in_range or not mask.max():
                 raise ParamsError(
-                    f"a mask of region {region.name!r} is empty or no float array [H, W] in [0, 1]",
+                    f"a mask of region {region.name!r} is empty or no array [H, W] in [0, 1]",
                     remedy="pass one that is 1 where the region is",
                 )
-    return tuple(regions)
+    return checked
+
+
+def _in_float32(region: Region) -> Region:
+    """The same region; masks may come as truth values or float64 too."""
+    content, *styles = (
+        None if mask is None else np.asarray(mask, np.float32)
+        for mask in (region.content, *region.styles)
+    )
+    assert content is not None  # noqa: S101 - a region without is no Region
+    return Region(region.name, content, tuple(styles))
 
 
 def _pixels(source: Source, role: str) -> Float32Image:
     if isinstance(source, str | Path):
         return images.load(Path(source), limits=images.ImageLimits(), name=str(source)).rgb
-    pixels = np.asarray(source, np.float32)
+    given = np.asarray(source)
+    pixels = given.astype(np.float32)
     if pixels.ndim != _CHANNELS or pixels.shape[2] != _CHANNELS or not np.isfinite(pixels).all():
         raise ImageError(
             f"the {role} array must be finite and of shape [H, W, 3], not {pixels.shape}",
             remedy="pass float32 RGB in [0, 1]",
+        )
+    in_range = not pixels.size or -_OVERSHOT <= pixels.min() <= pixels.max() <= 1 + _OVERSHOT
+    if given.dtype.kind != "f" or not in_range:
+        raise ImageError(
+            f"the {role} array must hold floats in [0, 1], not {given.dtype} from "
+            f"{given.min():g} to {given.max():g}",
+            remedy="divide bytes by 255",
         )
     return np.clip(pixels, 0.0, 1.0)

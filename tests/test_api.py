@@ -63,9 +63,9 @@ HALF = np.repeat(np.array([[1, 0]], np.float32), 2, axis=0)
         (nstd.Region("r", HALF, ()), "'r' has 0 masks for 1 styles"),
         (nstd.Region("r", HALF, (None,)), "0 of them not None"),
         (nstd.Region("r", 0 * HALF, (WHOLE,)), "a mask of region 'r' is empty"),
-        (nstd.Region("r", HALF, (2 * WHOLE,)), r"no float array \[H, W\] in \[0, 1\]"),
-        (nstd.Region("r", HALF * np.float32("nan"), (WHOLE,)), "no float array"),
-        (nstd.Region("r", HALF[0], (WHOLE,)), "no float array"),
+        (nstd.Region("r", HALF, (2 * WHOLE,)), r"no array \[H, W\] in \[0, 1\]"),
+        (nstd.Region("r", HALF * np.float32("nan"), (WHOLE,)), "no array"),
+        (nstd.Region("r", HALF[0], (WHOLE,)), "no array"),
     ],
 )
 def test_regions_that_make_no_sense_are_refused(region: nstd.Region, words: str) -> None:
@@ -86,6 +86,10 @@ def test_masks_may_be_files_or_arrays(tmp_path: Path) -> None:
     by_array = nstd.stylize(content, style, DRAFT, regions=regions).image
     assert np.allclose(by_file, by_array, atol=1e-5)
     assert np.array_equal(by_array[:, 24:], content[:, 24:])
+    for kind in (bool, np.uint8, np.float64):
+        regions = [nstd.Region("l", (mask / 255).astype(kind), (WHOLE,))]
+        found = nstd.stylize(content, style, DRAFT, regions=regions).image
+        assert np.array_equal(found, by_array)
 
 
 def test_a_transfer_can_be_followed() -> None:
@@ -115,6 +119,27 @@ def test_arrays_that_are_no_pictures_are_refused(wrong: np.ndarray) -> None:
     """The message says which one and what is expected."""
     with pytest.raises(ImageError, match=r"the style array.*\[H, W, 3\]"):
         nstd.stylize(picture(32, 32), wrong, DRAFT)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [np.full((20, 20, 3), 200, np.uint8), np.full((20, 20, 3), 200.0), -np.ones((20, 20, 3))],
+)
+def test_arrays_in_another_range_are_refused(wrong: np.ndarray) -> None:
+    """Bytes taken for shares would all be white; what a resampling overshoots is clipped."""
+    with pytest.raises(ImageError, match=r"the content array must hold floats in \[0, 1\], not"):
+        nstd.stylize(wrong, picture(32, 32), DRAFT)
+    nearly = picture(32, 32) * 1.2 - 0.1
+    assert np.array_equal(
+        nstd.stylize(nearly, picture(32, 32), DRAFT).image,
+        nstd.stylize(nearly.clip(0, 1), picture(32, 32), DRAFT).image,
+    )
+
+
+def test_a_style_at_least_is_needed() -> None:
+    """No pictures to blend are told at once."""
+    with pytest.raises(ParamsError, match=r"there is no style\. Pass one"):
+        nstd.stylize(picture(32, 32), [], DRAFT)
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (20_000, 10)])
