@@ -68,7 +68,8 @@ def encode(
         ParamsError: the format has no 16 bits.
         OSError: the file can't be written.
     """
-    _check_side(rgb, path, format)
+    height, width = rgb.shape[:2]
+    check_side(width, height, format, file=path.name)
     layers = rgb
     if alpha is not None and format == "jpeg":
         layers = 1 + alpha[..., None] * (rgb - 1)
@@ -98,13 +99,24 @@ def encode(
             image.save(path, "TIFF", compression="tiff_adobe_deflate", **options)
 
 
-def _check_side(rgb: FloatArray, path: Path, form: OutputFormat) -> None:
+def check_side(width: int, height: int, form: OutputFormat, *, file: str) -> None:
+    """Refuse what the format can't hold, before it is painted.
+
+    Args:
+        width: in pixels.
+        height: likewise.
+        form: of the result.
+        file: to name.
+
+    Raises:
+        ImageError: a side is longer than the format allows.
+    """
     limit = _SIDE_LIMITS.get(form)
-    height, width = rgb.shape[:2]
     if limit is not None and max(height, width) > limit:
         raise ImageError(
             f"{width} x {height} pixels don't fit in a {form} file, whose sides end at {limit}",
-            file=path.name,
+            file=file,
+            key="format",
             remedy="choose png or tiff for the output",
         )
 

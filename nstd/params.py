@@ -11,7 +11,16 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from nstd import names
 from nstd.errors import ParamsError
@@ -270,6 +279,14 @@ class StyleParams(BaseModel):
         "result. Off, because EXIF tells where a picture was taken.",
     )
 
+    @field_validator("depth")
+    @classmethod
+    def _fits_the_format(cls, depth: int, others: ValidationInfo) -> int:
+        """Told before anything is computed, and not only when the result is to be written."""
+        if depth != 8 and others.data.get("format") in {"jpeg", "webp"}:  # noqa: PLR2004 - bits
+            raise ValueError("should be 8, as the format has no more; png and tiff have 16")
+        return depth
+
     @classmethod
     def parse(cls, values: Mapping[str, Any], *, file: str | None = None) -> StyleParams:
         """Validate plain values.
@@ -298,7 +315,7 @@ class StyleParams(BaseModel):
             content_layers=_layers(self.content_layers, base.content_layers),
             style_layers=_layers(self.style_layers, base.style_layers),
             style_loss=self.style_loss or base.style_loss,
-            # Strength moves both ends, so that 2 and then 1/2 is 1 again in either direction.
+            # The same as to multiply the style's weight, but that losses keep their magnitude.
             content_weight=base.content_weight * self.content_weight / self.strength,
             style_weight=base.style_weight * self.style_weight,
             tv_weight=base.tv_weight * self.tv_weight,

@@ -145,6 +145,7 @@ class Rendering:
         side = job.params.long_side(max(header.width, header.height))
         width, height = resampling.fit(header.width, header.height, side)
         self._long_side = max(width, height)
+        encoding.check_side(width, height, job.params.format, file=sized.name)
         content = self._load(job.content, side, "content") if job.content else None
         if content is not None:
             self._alpha = None if content.alpha is None else _at(content.alpha, width, height)

@@ -72,6 +72,8 @@ def test_long_side(size: int | None, *, upscale: bool, content: int, expected: i
         ({"content_weight": float("inf")}, "content_weight", "finite number, not inf"),
         ({"time_limit": 0}, "time_limit", "greater than 0, not 0"),
         ({"size": True}, "size", "whole number of pixels, or `original`, not True"),
+        ({"depth": 16, "format": "jpeg"}, "depth", "8, as the format has no more; png and tiff"),
+        ({"format": "webp", "depth": 16}, "depth", "should be 8"),
     ],
 )
 def test_wrong_values_are_named(values: dict[str, Any], key: str, clause: str) -> None:
