@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-_SIDECAR = {"content": "harbour.jpg", "style": "brushwork.jpg", "output": "harbour-painted"}
+_CONTENT, _STYLE = "harbour.jpg", "brushwork.jpg"
+# Smaller than the pictures are, so that whoever tries nstd first waits half as long.
+_SIDECAR = {"content": _CONTENT, "style": _STYLE, "output": "harbour-painted", "size": 512}
 _SHOWN = ("iteration", "planned", "loss", "seconds")
 
 
@@ -95,7 +97,7 @@ def _watch(events: Iterator[dict[str, Any]], inbox: Path, sidecar: Mapping[str, 
 
 def _drop(inbox: Path, sidecar: Mapping[str, Any]) -> None:
     """Put the pair and its sidecar into an inbox, the sidecar last."""
-    for name in (_SIDECAR["content"], _SIDECAR["style"]):
+    for name in (_CONTENT, _STYLE):
         with resources.as_file(resources.files("nstd") / "demo" / name) as path:
             shutil.copyfile(path, inbox / name)
     (inbox / "harbour.yaml").write_text(yaml.safe_dump(dict(sidecar)), encoding="utf-8")
