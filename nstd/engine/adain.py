@@ -77,7 +77,7 @@ class Draft:
     ) -> tf.Tensor:
         """AdaIN(x) = s_y (x - m_x) / s_x + m_y (eq. 8), decoded; alpha blends as in eq. 14.
 
-        With masks, each region has its own (section 6.4, "spatial control"); what none of them
+        With masks, each region has its own (section 7.3, "spatial control"); what none of them
         covers is the decoder's idea of the content.
 
         Args:
