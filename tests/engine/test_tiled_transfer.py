@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import picture
 from engine_oom import TightEngine
 
 from nstd.domain import Checkpoint, StyleImage, StyleRequest
 from nstd.engine import memory
+from nstd.engine.engine import StyleCache
 from nstd.engine.estimate import memory_bytes
 from nstd.engine.memory import Memory
 from nstd.engine.objective import Structure
+from nstd.engine.plan import Plan
 from nstd.engine.tiles import Grid, halo, radius
 from nstd.errors import CancelledError, DeviceMemoryError, TooLargeError
 from nstd.params import StyleParams
@@ -69,6 +72,23 @@ def test_a_tiled_transfer_is_the_whole_images(engine: Engine, params: dict[str, 
     assert (tiled.kept, tiled.best_iteration) == (whole.kept, whole.best_iteration)
     assert tiled.estimate["memory"] < whole.estimate["memory"]
     assert np.abs(tiled.image - whole.image).mean() < 1e-3
+
+
+def test_what_tiles_measured_is_not_taken_for_the_whole(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They round otherwise, and a job's bytes mustn't depend on the jobs before it."""
+
+    def style_targets(*, tiled: bool) -> list[np.ndarray]:
+        targets = Plan(engine, request(tiled=tiled)).targets((HEIGHT, WIDTH)).style
+        return [part.numpy() for part in tf.nest.flatten(targets)]
+
+    monkeypatch.setattr(engine, "styles", StyleCache(10**9))
+    alone = style_targets(tiled=False)
+    monkeypatch.setattr(engine, "styles", StyleCache(10**9))
+    by_tiles, after = style_targets(tiled=True), style_targets(tiled=False)
+    assert not all(map(np.array_equal, by_tiles, alone))
+    assert all(map(np.array_equal, after, alone))
 
 
 def test_each_tile_is_a_sign_of_life(engine: Engine) -> None:
