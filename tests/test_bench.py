@@ -69,19 +69,6 @@ def test_the_report_is_json_and_a_table(report: Report) -> None:
     assert all(preset in captured.get() for preset in ("draft", *bench.PRESETS))
 
 
-@pytest.mark.parametrize(
-    ("layers", "forward"),
-    [
-        (["block1_conv1"], 9 * 3 * 64 * 10 * 15),
-        (["block1_conv2", "block1_conv1"], 9 * (3 * 64 + 64 * 64) * 10 * 15),
-        (["block2_conv1"], 9 * ((3 * 64 + 64 * 64) * 10 * 15 + 64 * 128 * 5 * 7)),
-    ],
-)
-def test_operations_have_a_closed_form(layers: list[str], forward: int) -> None:
-    """Kernel x channels in x channels out x positions, two for each, there and back."""
-    assert operations(layers, 10, 15) == 2 * 2 * forward
-
-
 def test_a_mirrored_request_is_as_large_and_another(engine: Engine) -> None:
     """What is known of a style doesn't help with its mirror image."""
     seen = bench.request((24, 32), "fast")

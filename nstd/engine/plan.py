@@ -61,6 +61,7 @@ class Plan:
 
     Raises:
         ImageTooSmallError: an image, or a region of it, has no position left at the deepest layer.
+        ParamsError: `init` names a picture that the request hasn't got.
         TooLargeError: even by tiles, the estimate exceeds the request's `max_memory`, or the
             machine's memory.
     """

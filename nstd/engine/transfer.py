@@ -51,7 +51,8 @@ class Transfer:
             the next iterate knows that it will come; what it raises ends the transfer.
 
     Raises:
-        ImageTooSmallError: an image has no position left at the deepest layer.
+        ImageTooSmallError: an image, or a region of it, has no position left at the deepest layer.
+        ParamsError: `init` names a picture that the request hasn't got.
         TooLargeError: even by tiles, the estimate exceeds the request's `max_memory`, or the
             machine's memory.
 
