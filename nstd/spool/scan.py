@@ -78,7 +78,8 @@ class Scanner:
             except NotYetError as reason:
                 waiting.append(Waiting(path, str(reason), reason.settling))
                 asked.update(source.relative for source in self._asked_for(path))
-                if path not in self._parsed:
+                # One that stays empty asks for no more than what has its name.
+                if path not in self._parsed and (found.size or reason.settling):
                     self._note_unread(path, unread)
             except OSError as error:
                 # Not the file's fault as far as we can tell: too many open files, a failing disk.
@@ -152,7 +153,7 @@ class Scanner:
             raise CancelledError(f"cancelled by {path.stem}.cancel", file=path.name)
         found = self._settled(path)
         if found.size == 0:
-            raise NotYetError("the sidecar is empty")
+            raise NotYetError("the sidecar is empty; to take the defaults, write {} into it")
         parsed = self._parse(path)
         sources = self._locate(path, parsed)
         for source in dict.fromkeys(sources):
@@ -236,12 +237,8 @@ class Scanner:
             self._read_header(source)
             return
         if image not in self._inbox.files:
-            kind = self._inbox.oddities.get(image)
             self._wait_for(
-                path,
-                source.role,
-                str(image.relative_to(path.parent)),
-                f"is {kind}, not a file" if kind else "is not there",
+                path, source.role, str(image.relative_to(path.parent)), self._absence(source)
             )
         found = self._settled(image)
         if self._accepted.get(image) == found:
@@ -255,7 +252,7 @@ class Scanner:
             # whole file first and fill it later.
             patience = self._config.limits.incomplete_seconds
             if found.size == 0 or self._inbox.age(image) < patience:
-                raise NotYetError(f"{image.name} can't be read yet") from error
+                raise NotYetError(f"{image.name} can't be read yet: it {error.what}") from error
             raise
         self._accepted[image] = found
 
@@ -278,6 +275,14 @@ class Scanner:
             limits=images.ImageLimits(limits.image_bytes, limits.image_pixels, limits.image_frames),
             name=name,
         )
+
+    def _absence(self, source: Source) -> str:
+        """Why an image that was named can't be had."""
+        kind = self._inbox.oddities.get(source.relative)
+        if kind:
+            return f"is {kind}, not a file"
+        in_library = source.role == "style" and bool(self._config.styles)
+        return "is not there" + (", nor in the style library" if in_library else "")
 
     def _wait_for(self, path: Path, key: str, name: str, reason: str = "is not there") -> None:
         """Wait for an absent image, but not for ever."""

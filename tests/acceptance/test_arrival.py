@@ -97,7 +97,8 @@ def test_a_preallocated_file_is_waited_for(daemon: DaemonProcess, inbox: Path) -
     data = save_picture(daemon.root / "late.jpg", seed=3).read_bytes()
     (inbox / "late.jpg").write_bytes(bytes(len(data)))
     (inbox / "late.yaml").write_text("# defaults\n")
-    daemon.wait_for("scan.waiting", sidecar="late.yaml", reason="late.jpg can't be read yet")
+    waiting = daemon.wait_for("scan.waiting", sidecar="late.yaml")
+    assert waiting["reason"].startswith("late.jpg can't be read yet: it is ")
     with (inbox / "late.jpg").open("r+b") as file:
         file.write(data)
     assert daemon.wait_for("job.done", name="late")["attempt"] == 1

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from conftest import save_picture
 from scanning import drop, paths, settled
 
 from nstd.spool import files, notes
@@ -127,8 +128,22 @@ def test_an_empty_sidecar_waits(
     drop(inbox, text="")
     scan = settled(make_scanner(), clock)
     assert not scan.ready
-    assert [waiting.reason for waiting in scan.waiting] == ["the sidecar is empty"]
+    (waiting,) = scan.waiting
+    assert waiting.reason == "the sidecar is empty; to take the defaults, write {} into it"
     assert not scan.settling
+
+
+def test_an_empty_sidecar_keeps_nobody_elses_images(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
+) -> None:
+    """Once it has settled, it wants what has its name, and no other image of its folder."""
+    drop(inbox, text="")
+    save_picture(inbox / "another.jpg")
+    scanner = make_scanner()
+    assert scanner.scan().wanted.may_have(Path("another.jpg"), clock.now)
+    wanted = settled(scanner, clock).wanted
+    assert not wanted.may_have(Path("another.jpg"), clock.now)
+    assert Path("a.jpg") in wanted.images
 
 
 def test_a_large_sidecar_is_rejected_unread(

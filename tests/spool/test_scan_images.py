@@ -34,6 +34,17 @@ def test_missing_images_are_waited_for_and_then_named(
     assert "limits.incomplete_seconds" in rejection.failure.message
 
 
+def test_a_style_that_is_nowhere_is_looked_for_in_the_library(
+    make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock, tmp_path: Path
+) -> None:
+    """And it is said so, where there is one."""
+    drop(inbox, text="style: starry.jpg")
+    scanner = make_scanner()
+    scanner._config = scanner._config.model_copy(update={"styles": [tmp_path / "none"]})
+    (waiting,) = settled(scanner, clock).waiting
+    assert waiting.reason == "starry.jpg is not there, nor in the style library"
+
+
 def test_an_image_that_comes_late_completes_the_pair(
     make_scanner: Callable[..., Scanner], inbox: Path, clock: Clock
 ) -> None:
@@ -54,7 +65,9 @@ def test_an_unreadable_header_is_waited_for_and_then_rejected(
     drop(inbox)
     (inbox / "a.jpg").write_bytes(content)
     scanner = make_scanner()
-    assert [w.reason for w in settled(scanner, clock).waiting] == ["a.jpg can't be read yet"]
+    (waiting,) = settled(scanner, clock).waiting
+    why = "is not a JPEG, PNG, WebP or TIFF picture" if content else "is empty"
+    assert waiting.reason == f"a.jpg can't be read yet: it {why}"
     clock.now += 60
     scan = scanner.scan()
     if content:
@@ -255,7 +268,8 @@ def test_a_library_is_not_left_through_a_link(
     drop(inbox, text="style: s.jpg")
     scanner = make_scanner()
     scanner._config = scanner._config.model_copy(update={"styles": [library]})
-    assert [waiting.reason for waiting in settled(scanner, clock).waiting] == ["s.jpg is not there"]
+    (waiting,) = settled(scanner, clock).waiting
+    assert waiting.reason == "s.jpg is not there, nor in the style library"
 
 
 def test_ignored_names_are_not_images_either(
