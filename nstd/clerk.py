@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from typing import TYPE_CHECKING
@@ -82,9 +83,10 @@ class Clerk:
     def _is_done(self, path: Path, request: Request) -> bool:
         """Do a request, as far as it goes now; whether that was all of it."""
         try:
-            return self._perform(request)
+            return self._perform(path, request)
         except RequestRefusedError as error:
             _refuse(request.kind, str(error))
+            self._answer(path, error)
             return True
         except NstdError:
             raise
@@ -93,12 +95,12 @@ class Clerk:
             self._set_aside(path, "nstd made a mistake over it")
             return False
 
-    def _perform(self, request: Request) -> bool:
+    def _perform(self, path: Path, request: Request) -> bool:
         match request:
             case requests.Cancel():
                 return self._end(request)
             case requests.Retry():
-                return self._try_again(request)
+                return self._try_again(path, request)
             case requests.Pause() | requests.Resume():
                 self._set_paused(isinstance(request, requests.Pause))
                 return True
@@ -127,7 +129,8 @@ class Clerk:
             self._cancel(entry)
         return False
 
-    def _try_again(self, request: requests.Retry) -> bool:
+    def _try_again(self, path: Path, request: requests.Retry) -> bool:
+        refused: list[NstdError] = []
         for job_id in request.job_ids:
             if time.monotonic() >= self._deadline:
                 self.wakes_at = 0.0
@@ -139,8 +142,11 @@ class Clerk:
                 putback.put_back(self._desk, entry)
             except RequestRefusedError as error:
                 _refuse(request.kind, str(error), job_id=job_id)
+                refused.append(error)
             else:
                 _log.info(telemetry.JOB_RETRIED, job_id=job_id, name=entry.name)
+        if refused:
+            self._answer(path, *refused)
         return True
 
     def _set_paused(self, wanted: bool) -> None:  # noqa: FBT001 - it is a value
@@ -175,6 +181,12 @@ class Clerk:
         except ValueError as error:
             self._set_aside(path, f"asks for nothing that there is: {error}")
         return None
+
+    def _answer(self, path: Path, *refused: NstdError) -> None:
+        """Let who asked know; what can't be written is in the log."""
+        with contextlib.suppress(OSError):
+            requests.forget_answers(path.parent, now())
+            requests.answer(path, refused)
 
     def _set_aside(self, path: Path, reason: str) -> None:
         _refuse("unknown", reason, file=str(path))

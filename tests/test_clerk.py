@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -55,8 +56,15 @@ class Office:
 
     @property
     def left(self) -> list[str]:
-        """What lies in the folder."""
-        return sorted(path.name for path in self.folder.iterdir())
+        """What lies in the folder, but for answers."""
+        found = (path.name for path in self.folder.iterdir())
+        return sorted(name for name in found if not name.endswith(".answer"))
+
+    @property
+    def answers(self) -> list[str]:
+        """What was answered; an answer is taken once."""
+        found = sorted(self.folder.glob("*.answer"))
+        return [requests.take_answer(path.with_suffix("")) for path in found]
 
 
 @pytest.fixture
@@ -108,6 +116,20 @@ def test_a_result_can_not_be_cancelled(office: Office) -> None:
     (log,) = office.ask(Cancel(job_id="none"))
     assert "no such job" in str(log["reason"])
     assert office.left == []
+    first, second = office.answers
+    assert "it is published: there is nothing left to cancel" in first
+    assert second == "none: there is no such job."
+    assert office.answers == []
+
+
+def test_answers_that_nobody_reads_are_forgotten(office: Office) -> None:
+    """After a day, when the next one is given."""
+    office.ask(Cancel(job_id="none"))
+    (old,) = office.folder.glob("*.answer")
+    os.utime(old, (0, 0))
+    office.ask(Cancel(job_id="none"))
+    (new,) = office.folder.glob("*.answer")
+    assert new != old
 
 
 def test_failed_jobs_are_tried_again_each_for_itself(office: Office) -> None:
@@ -121,6 +143,10 @@ def test_failed_jobs_are_tried_again_each_for_itself(office: Office) -> None:
     assert [log["event"] for log in logs] == ["request.refused", "request.refused", "job.retried"]
     assert "b.yaml" in tree(desk.inbox)
     assert office.left == []
+    (answer,) = office.answers
+    taken, unknown = answer.splitlines()
+    assert "a.yaml is in the inbox already" in taken
+    assert "none: there is no such job" in unknown
 
 
 def test_what_is_back_already_is_not_tried_again(office: Office) -> None:

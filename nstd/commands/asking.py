@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +18,6 @@ from nstd.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from pathlib import Path
 
     from nstd.entry import State
     from nstd.folders import Folders
@@ -34,11 +34,16 @@ JobArgument = Annotated[
 
 def cancel(*, job: JobArgument, root: RootOption = None, config: ConfigOption = None) -> None:
     """End a job that has no result yet, also while it runs; its files go to failed/."""
+    from nstd import names
     from nstd.entry import State
     from nstd.spool import requests
 
     folders = read_folders(root, config)
     open_states = (State.QUEUED, State.CLAIMED, State.RUNNING)
+    is_taken = any(record.state in open_states for record in _matching(folders, job))
+    if not is_taken and _withdraw(folders, job):
+        typer.echo(f"asked to cancel {names.shown(job)}, which nstd has not begun to look at")
+        return
     record = _one(folders, job, open_states, "only jobs without a result can be cancelled")
     _ask(folders, requests.Cancel(job_id=record.job_id), f"cancel {_told(record)}")
 
@@ -122,6 +127,25 @@ def prune(
     _ask(folders, requests.Prune(before=before, states=states), what)
 
 
+def _withdraw(folders: Folders, name: str) -> bool:
+    """Cancel a job that no scan has taken yet, as people on the share do; whether there is one.
+
+    Raises:
+        CannotWriteError: the inbox refuses.
+    """
+    from nstd import names
+    from nstd.spool import files
+
+    if ".." in PurePosixPath(name).parts:
+        return False
+    sidecar = folders.folder("inbox") / name.lstrip("/")
+    if not any(Path(f"{sidecar}{suffix}").is_file() for suffix in names.SIDECAR_SUFFIXES):
+        return False
+    with files.writing(sidecar):
+        Path(f"{sidecar}{names.CANCEL_SUFFIX}").touch()
+    return True
+
+
 def _one(folders: Folders, text: str, states: Collection[State], rule: str) -> Record:
     """The job that a user means, among those that fit.
 
@@ -129,10 +153,8 @@ def _one(folders: Folders, text: str, states: Collection[State], rule: str) -> R
         UsageError: none does, or several do.
     """
     from nstd import names
-    from nstd.spool import history, layout, reading
 
-    path = layout.ledger(folders)
-    found = reading.ask(path, lambda queries: history.matching(queries, text))
+    found = _matching(folders, text)
     fits = [record for record in found if record.state in states]
     # Jobs of one name come one after the other; the beginning of an id means one job, or is too
     # short.
@@ -149,6 +171,14 @@ def _one(folders: Folders, text: str, states: Collection[State], rule: str) -> R
     if fits or is_short:
         raise UsageError(f"{shown}: fits {len(listed)} jobs: {told}", remedy="give the id of one")
     raise UsageError(f"{shown}: {rule}: {told}")
+
+
+def _matching(folders: Folders, text: str) -> list[Record]:
+    """The jobs that a user may mean."""
+    from nstd.spool import history, layout, reading
+
+    path = layout.ledger(folders)
+    return reading.ask(path, lambda queries: history.matching(queries, text))
 
 
 def _failed(folders: Folders) -> list[Record]:
@@ -180,6 +210,10 @@ def _ask(folders: Folders, request: Request, what: str) -> None:
     if not lock.is_held(folders.folder("state")):
         typer.echo(f"asked to {what}; nstd is not running, and will do it when it starts")
     elif _is_taken(path):
+        refused = requests.take_answer(path)
+        if refused:
+            typer.echo(f"nstd: {refused}", err=True)
+            raise typer.Exit(1)
         typer.echo(f"asked to {what}; nstd has taken it up")
     else:
         typer.echo(f"asked to {what}; nstd will do it as soon as it can")

@@ -75,7 +75,11 @@ def _moves(desk: Desk, entry: Entry) -> tuple[list[_Move], _Move]:
     if entry.state not in {State.FAILED, State.CANCELLED}:
         raise _refusal(entry, f"it is {entry.state}, not failed")
     if not entry.settled:
-        raise _refusal(entry, "its files are still on their way to failed/")
+        raise RequestRefusedError(
+            "its files are still on their way to failed/",
+            file=entry.name,
+            remedy="ask again when they are there",
+        )
     if entry.home is None:
         raise _refusal(entry, "its files aren't in failed/ any more")
     try:

@@ -1,7 +1,8 @@
 """What commands ask of the daemon: files in `state/requests`, done at once or at its next start.
 
 Whoever may write there may ask. A request is one JSON file, complete under its name or not there;
-it is removed when what it asks for is done, and asking twice for the same is asking once.
+it is removed when what it asks for is done, and asking twice for the same is asking once. One that
+is refused leaves an answer, for who asked to read and to remove.
 """
 
 from __future__ import annotations
@@ -19,10 +20,16 @@ from nstd.errors import CannotWriteError
 from nstd.spool import files, layout
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from nstd.errors import NstdError
 
 _SUFFIX = ".json"
 _REFUSED = ".refused"
+_ANSWER = ".answer"
+_TOLD = 5
+_UNREAD_SECONDS = 86_400.0  # after which nobody is going to read an answer
 _LIMIT = 2**22
 _MODE = 0o640  # the group's read bit is for the daemon, which may be another user
 
@@ -133,6 +140,49 @@ def set_aside(path: Path) -> None:
         OSError: the folder refuses.
     """
     path.rename(path.with_name(path.name + _REFUSED))
+
+
+def answer(path: Path, refused: Sequence[NstdError]) -> None:
+    """Leave word beside a request of what of it is refused, and why.
+
+    Raises:
+        OSError: the folder refuses.
+    """
+    told = [str(error) for error in refused[:_TOLD]]
+    if len(refused) > _TOLD:
+        told.append(f"And {len(refused) - _TOLD} more.")
+    target = path.with_name(path.name + _ANSWER)
+    target.unlink(missing_ok=True)
+    with target.open("xb") as file:  # a new one, and not wherever a link may lead
+        os.fchmod(file.fileno(), _MODE)
+        file.write("\n".join(told).encode())
+
+
+def take_answer(path: Path) -> str:
+    """What was refused of a request that is gone, a line for each job; empty if it was done.
+
+    The answer is gone after this.
+    """
+    place = path.with_name(path.name + _ANSWER)
+    try:
+        text = place.read_text(encoding="utf-8", errors="replace")
+        place.unlink()
+    except OSError:
+        return ""
+    return text
+
+
+def forget_answers(folder: Path, now: float) -> None:
+    """Remove answers that nobody has read.
+
+    Args:
+        folder: of the requests.
+        now: seconds since the epoch.
+    """
+    for path in folder.glob(f"*{_ANSWER}"):
+        with contextlib.suppress(OSError):
+            if now - path.stat().st_mtime > _UNREAD_SECONDS:
+                path.unlink()
 
 
 def _is_request(name: str) -> bool:

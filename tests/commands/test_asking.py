@@ -47,6 +47,31 @@ def test_a_job_is_named_by_name_id_or_beginning(desk: Desk) -> None:
     assert asked(desk) == [Cancel(job_id=entry.job_id)] * 3
 
 
+@pytest.mark.parametrize("sidecar", ["again.yaml", "album/again.yml"])
+def test_a_job_that_no_scan_has_taken_is_cancelled_in_the_inbox(desk: Desk, sidecar: str) -> None:
+    """As people on the share do it; the earlier job of that name isn't meant."""
+    end(desk, failed(desk, "again"))
+    path = desk.inbox / sidecar
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("preset: draft")
+    name = sidecar.partition(".")[0]
+    assert f"cancel {name}, which nstd has not begun" in shown(desk, "cancel", name)
+    assert path.with_suffix(".cancel").exists()
+    assert asked(desk) == []
+
+
+def test_a_job_that_is_taken_is_not_cancelled_in_the_inbox(desk: Desk) -> None:
+    """Though its sidecar is there until it ends; nor is anything outside of the inbox."""
+    entry = claimed(desk, "a")
+    (desk.inbox / "a.yaml").touch()
+    (desk.config.root / "b.yaml").touch()
+    shown(desk, "cancel", "a")
+    assert asked(desk) == [Cancel(job_id=entry.job_id)]
+    with pytest.raises(UsageError, match="no job has this id or name"):
+        shown(desk, "cancel", "../b")
+    assert not list(desk.config.root.rglob("*.cancel"))
+
+
 def test_what_fits_nothing_or_too_much_is_refused(desk: Desk) -> None:
     """With what fits; nothing is left for the daemon."""
     first, second = queued(desk, "a"), queued(desk, "b")

@@ -77,6 +77,18 @@ def test_a_submission_is_followed_to_its_result(daemon: DaemonProcess, tmp_path:
     assert (tmp_path / "outbox" / "c.png").exists()
 
 
+def test_a_refusal_is_told_and_is_a_failure(daemon: DaemonProcess) -> None:
+    """What the daemon says of a request, where whoever asked sees it."""
+    drop(daemon.root / "inbox", "f", "sise: 3\n")
+    daemon.wait_for("job.retired", name="f")
+    (daemon.root / "inbox" / "f.jpg").write_text("another's")
+    ended = nstd(daemon, "retry", "f")
+    assert ended.returncode == 1
+    assert "f.jpg is in the inbox already, and is another file. See to that" in ended.stderr
+    assert ended.stdout == ""
+    daemon.wait_for("request.refused")
+
+
 def test_a_submission_that_fails(daemon: DaemonProcess, tmp_path: Path) -> None:
     """Exit code 1, with the reason."""
     content = save_picture(tmp_path / "c.png")
