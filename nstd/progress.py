@@ -28,7 +28,8 @@ class IterationBar:
             BarColumn(),
             TextColumn("{task.fields[facts]}"),
             TimeRemainingColumn(elapsed_when_finished=True),
-            console=Console(file=self._stderr),
+            console=(console := Console(file=self._stderr)),
+            disable=not console.is_terminal,  # in a file, a bar is noise
         )
         self._task = self._bar.add_task("", total=None, facts="")
 
@@ -71,7 +72,8 @@ class DownloadBar:
             DownloadColumn(),
             TransferSpeedColumn(),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=(console := Console(stderr=True)),
+            disable=not console.is_terminal,
         )
         self._task = self._bar.add_task("fetching the network's weights", total=None)
 
