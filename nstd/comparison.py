@@ -18,7 +18,7 @@ from nstd.engine.estimate import Estimate
 from nstd.errors import UsageError
 from nstd.params import StyleParams
 from nstd.sheet import Cell, sheet
-from nstd.single import format_of
+from nstd.single import format_of, refuse_input
 from nstd.spool.files import fsync, writing
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ MOST_CELLS = 24
 MOST_AXES = 2
 DEFAULT_SIZE = 256
 _MOST_COLUMNS = 6
+# What a file is to be like, how it is computed, and what is to lie beside it.
+_UNSEEN = frozenset(
+    {"format", "quality", "depth", "keep_metadata", "max_memory", "snapshots", "report"}
+)
 _FOOT = (
     "Losses compare where preset, layers and weights are the same; elsewhere they measure "
     "different things."
@@ -107,13 +111,20 @@ def compare(
         What was done, as plain JSON values.
 
     Raises:
-        UsageError: the grid can't be understood or has too many pictures, or the output's suffix
-            is of no format that nstd writes.
+        UsageError: the grid can't be understood, has too many pictures or such as can't differ; or
+            the output's suffix is of no format that nstd writes, or it is one of the images.
         ParamsError: a combination is wrong.
         NstdError: see `nstd.api.start`; nothing is painted if one combination is refused.
     """
     form = format_of(output)
+    refuse_input(output, (content, style))
     found = axes(grid)
+    for axis in found:
+        if axis.key in values:
+            raise UsageError(
+                f"{axis.key} is given twice: as --grid and by itself",
+                remedy="leave one of them out",
+            )
     shared = {"size": DEFAULT_SIZE, **values}
     wanted = variants(found, shared)
     pictures = _load(content), _load(style)
@@ -149,8 +160,8 @@ def axes(grid: Sequence[str]) -> tuple[Axis, ...]:
     """Read `KEY=VALUE,VALUE...`, whose values are read as the entries of a YAML list.
 
     Raises:
-        UsageError: there are none or more than two, one has no `=` or no value, or two have the
-            same key.
+        UsageError: there are none or more than two, one has no `=` or no value or one of them
+            twice, two have the same key, or one doesn't change pictures.
     """
     if not 1 <= len(grid) <= MOST_AXES:
         raise UsageError(
@@ -165,7 +176,14 @@ def axes(grid: Sequence[str]) -> tuple[Axis, ...]:
             raise UsageError(f"--grid {text}: {error}") from error
         if not values:
             raise UsageError(f"--grid {text}: has no values", remedy="write --grid key=value,value")
-        found.append(Axis(key.strip(), tuple(values)))
+        axis = Axis(key.strip(), tuple(values))
+        if axis.key in _UNSEEN:
+            raise UsageError(
+                f"--grid {text}: {axis.key} changes no picture", remedy="vary another parameter"
+            )
+        if any(value in values[:index] for index, value in enumerate(values)):
+            raise UsageError(f"--grid {text}: has a value twice", remedy="give each value once")
+        found.append(axis)
     if len({axis.key for axis in found}) < len(found):
         raise UsageError(f"--grid varies {found[0].key} twice", remedy="give all values at once")
     return tuple(found)

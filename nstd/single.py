@@ -6,17 +6,17 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nstd import api, encoding, images, progress
+from nstd import api, images, progress
 from nstd.domain import Job, WeightedFile
 from nstd.entry import REPORT
 from nstd.errors import UsageError
-from nstd.params import StyleParams
+from nstd.params import FORMATS, StyleParams
 from nstd.render import Rendering
 from nstd.spool.besides import SNAPSHOTS
 from nstd.spool.files import fsync, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from nstd.engine.engine import Engine
     from nstd.params import OutputFormat
@@ -43,10 +43,20 @@ def stylize(
         What was done, as plain JSON values.
 
     Raises:
-        UsageError: the output's suffix is of no format that nstd writes.
+        UsageError: the output's suffix is of no format that nstd writes, or of another than the
+            parameters say; or it is one of the images.
         NstdError: see `Rendering`.
     """
-    params = StyleParams.parse({**values, "format": format_of(output)})
+    form = format_of(output)
+    if values.get("format", form) != form:
+        raise UsageError(
+            f"{output}: its suffix is not that of --set format={values['format']}",
+            remedy="leave one of them out: the suffix gives the format",
+        )
+    params = StyleParams.parse({**values, "format": form})
+    read = [*([content] if content else []), *styles]
+    read += [Path(name) for name in (params.init_file, *params.mask_files) if name]
+    refuse_input(output, read)
     with (
         writing(output),
         tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as work,
@@ -104,15 +114,29 @@ def format_of(output: Path) -> OutputFormat:
     Raises:
         UsageError: none that nstd writes, or the output is a folder.
     """
-    form = encoding.FORMATS.get(output.suffix.lower())
+    form = FORMATS.get(output.suffix.lower())
     if form is None:
         raise UsageError(
             f"{output}: no picture format has this suffix",
-            remedy=f"use one of {', '.join(encoding.FORMATS)}",
+            remedy=f"use one of {', '.join(FORMATS)}",
         )
     if output.is_dir():
         raise UsageError(f"{output}: is a folder", remedy="name a file in it")
     return form
+
+
+def refuse_input(output: Path, inputs: Iterable[Path]) -> None:
+    """Let nobody lose a picture to a name that was typed once too often.
+
+    Raises:
+        UsageError: the output would replace what it is made of.
+    """
+    for path in inputs:
+        if output.exists() and path.exists() and output.samefile(path):
+            raise UsageError(
+                f"{output}: is one of the images, and would be replaced",
+                remedy="give the output another name",
+            )
 
 
 def _place_snapshots(snapshots: Sequence[Path], folder: Path) -> None:

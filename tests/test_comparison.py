@@ -42,6 +42,8 @@ def test_values_are_read_as_yaml_reads_them() -> None:
         (["preset="], "has no values"),
         (["preset=]"], "--grid preset=]: "),
         (["size=64", "size=96"], "varies size twice"),
+        (["strength=.5,1,.5"], "--grid strength=.5,1,.5: has a value twice"),
+        (["format=png,jpeg"], "format changes no picture. Vary another"),
     ],
 )
 def test_grids_that_make_no_sense_are_refused(grid: list[str], clause: str) -> None:

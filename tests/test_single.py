@@ -8,7 +8,7 @@ import pytest
 from conftest import save_picture
 
 from nstd import api, single
-from nstd.errors import ImageError
+from nstd.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,3 +29,23 @@ def test_a_wrong_picture_is_told_before_the_network_is_loaded(
     with pytest.raises(ImageError, match=wrong):
         single.stylize(pair[0], pair[1:], tmp_path / "o.jpg", {})
     assert {path.name for path in tmp_path.iterdir()} == {"c.png", "s.png"}
+
+
+def test_no_input_is_replaced(tmp_path: Path) -> None:
+    """By whatever name the output is called; nothing is begun."""
+    pair = [save_picture(tmp_path / name) for name in ("c.png", "s.png")]
+    before = pair[0].read_bytes()
+    (tmp_path / "link.png").symlink_to(pair[1])
+    for output in (pair[0], tmp_path / "link.png"):
+        with pytest.raises(UsageError, match="is one of the images, and would be replaced"):
+            single.stylize(pair[0], pair[1:], output, {})
+    with pytest.raises(UsageError, match="is one of the images"):
+        single.stylize(pair[0], pair[1:], tmp_path / "link.png", {"init": str(pair[1])})
+    assert pair[0].read_bytes() == before
+
+
+def test_a_format_that_is_not_the_suffixes_is_refused(tmp_path: Path) -> None:
+    """Which of the two is meant can't be known."""
+    pair = [save_picture(tmp_path / name) for name in ("c.png", "s.png")]
+    with pytest.raises(UsageError, match=r"o\.png: its suffix is not that of --set format=jpeg"):
+        single.stylize(pair[0], pair[1:], tmp_path / "o.png", {"format": "jpeg"})

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nstd.errors import UsageError
+from nstd.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from nstd.config import Config
     from nstd.folders import Folders
+
+_DEFAULT_FILE = Path("/etc/nstd/config.yaml")
 
 RootOption = Annotated[
     Path | None,
@@ -58,14 +60,27 @@ def _root(root: Path | None, config_file: Path | None) -> Path | None:
 
 
 def _file(given: Path | None) -> Path:
-    return given or Path(os.environ.get("NSTD_CONFIG", "/etc/nstd/config.yaml"))
+    """The configuration file; one that is there, if nobody has named it.
+
+    Raises:
+        ConfigError: nobody has, and it isn't.
+    """
+    named = given or os.environ.get("NSTD_CONFIG")
+    if named:
+        return Path(named)
+    if not _DEFAULT_FILE.exists():
+        raise ConfigError(
+            f"{_DEFAULT_FILE} is not there, and nothing else says where the folders are",
+            remedy="give --root DIR or --config FILE, or set NSTD_CONFIG",
+        )
+    return _DEFAULT_FILE
 
 
 def settings(assignments: list[str]) -> dict[str, Any]:
     """`key=value` options as plain values; a value is read as YAML reads it.
 
     Raises:
-        UsageError: one has no `=`, or a value that isn't YAML.
+        UsageError: one has no `=`, a value that isn't YAML, or another's key.
     """
     from nstd import strict_yaml
 
@@ -74,6 +89,8 @@ def settings(assignments: list[str]) -> dict[str, Any]:
         key, separator, text = assignment.partition("=")
         if not separator:
             raise UsageError(f"--set {assignment}: has no =", remedy="write --set key=value")
+        if key.strip() in values:
+            raise UsageError(f"{key.strip()} is given twice", remedy="leave one of them out")
         try:
             values[key.strip()] = strict_yaml.load(text)
         except strict_yaml.YamlError as error:

@@ -23,7 +23,13 @@ def stylize(
         list[Path], typer.Argument(metavar="STYLE...", help="Style images; several blend.")
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="Result: .png .jpg .webp .tiff.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="Result: .png .jpg .webp .tiff; replaced if it exists.",
+        ),
     ],
     preset: Annotated[str | None, typer.Option(help="draft, fast, quality or classic.")] = None,
     size: Annotated[str | None, typer.Option(help="Long side in pixels, or `original`.")] = None,
@@ -52,7 +58,13 @@ def compare(
     content: Annotated[Path, typer.Argument(help="Content image.")],
     style: Annotated[Path, typer.Argument(help="Style image.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="Sheet: .png .jpg .webp .tiff.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="Sheet: .png .jpg .webp .tiff; replaced if it exists.",
+        ),
     ],
     grid: Annotated[
         list[str],
@@ -110,10 +122,15 @@ def bench(
 
 
 def _values(assignments: list[str] | None, preset: str | None, size: str | None) -> dict[str, Any]:
-    """The parameters that the options name."""
-    values = settings(assignments or [])
-    values |= {} if preset is None else {"preset": preset}
-    return values | ({} if size is None else settings([f"size={size}"]))
+    """The parameters that the options name.
+
+    Raises:
+        UsageError: one is named twice, or see `settings`.
+    """
+    preferred = ([] if preset is None else [f"preset={preset}"]) + (
+        [] if size is None else [f"size={size}"]
+    )
+    return settings([*preferred, *(assignments or [])])
 
 
 def _interrupt(*_: object) -> Never:
