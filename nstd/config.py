@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 MEBIBYTE = 2**20
 
 
-def _as_mode(value: str | None) -> str | None:
+def _as_mode(value: Any) -> Any:  # noqa: ANN401 - whatever stood in the file
     """An octal mode as chmod takes it; a number would be read as decimal, or not, by YAML."""
-    if value is not None and not re.fullmatch(r"0?[0-7]{3,4}", value):
+    is_mode = isinstance(value, str) and re.fullmatch(r"0?[0-7]{3,4}", value)
+    if value is not None and not is_mode:
         raise ValueError("must be an octal mode in quotes, such as '0640'")
     return value
 
@@ -56,7 +57,7 @@ def _as_host(value: str) -> str:
     return value
 
 
-Mode = Annotated[str | None, AfterValidator(_as_mode)]
+Mode = Annotated[str | None, BeforeValidator(_as_mode, json_schema_input_type=str | None)]
 
 
 class _Section(BaseModel):

@@ -26,14 +26,6 @@ EXTENSIONS: Final[Mapping[OutputFormat, str]] = {
     "webp": ".webp",
     "tiff": ".tiff",
 }
-FORMATS: Final[Mapping[str, OutputFormat]] = {
-    ".png": "png",
-    ".jpg": "jpeg",
-    ".jpeg": "jpeg",
-    ".webp": "webp",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-}
 
 _SIDE_LIMITS: Mapping[str, int] = {"jpeg": 65_500, "webp": 16_383}
 _DEEP = 16

@@ -63,8 +63,8 @@ def image_names(stem: str) -> list[str]:
 
 def without_image_suffix(name: str) -> str:
     """`harbour.png` -> `harbour`; other names as they are."""
-    path = PurePath(name)
-    return path.stem if path.suffix.lower() in IMAGE_SUFFIXES else name
+    suffix = PurePath(name).suffix
+    return name.removesuffix(suffix) if suffix.lower() in IMAGE_SUFFIXES else name
 
 
 def shortened(stem: str, limit: int) -> str:

@@ -9,7 +9,7 @@ this class.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
 
 from pydantic import (
     AfterValidator,
@@ -44,6 +44,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 OutputFormat = Literal["png", "jpeg", "webp", "tiff"]
+FORMATS: Final[Mapping[str, OutputFormat]] = {
+    ".png": "png",
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+    ".webp": "webp",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+}
 
 DEFAULT_LONG_SIDE = 1024
 _SIDES = (16, 32768)
@@ -299,7 +307,10 @@ class StyleParams(BaseModel):
         except ValidationError as error:
             what, key = summarise(problems(error, cls.model_fields))
             raise ParamsError(
-                what, file=file, key=key, remedy="docs/parameters.md lists them with their ranges"
+                what,
+                file=file,
+                key=key,
+                remedy="docs/parameters.md lists all parameters with their ranges",
             ) from error
 
     def recipe(self, long_side: int = DEFAULT_LONG_SIDE) -> Recipe:

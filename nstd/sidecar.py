@@ -5,6 +5,7 @@ Likewise the `nstd.yaml` of a hot folder, from which its sidecars inherit.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -20,7 +21,7 @@ from pydantic import (
 
 from nstd import names
 from nstd.errors import SidecarError
-from nstd.params import StyleParams
+from nstd.params import FORMATS, StyleParams
 from nstd.strict_yaml import YamlError, load_mapping
 from nstd.validation import problems, summarise
 
@@ -33,6 +34,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 TEXTURE = "none"
 REMEDY = "correct the sidecar and move it, with its images, back to the inbox"
+_SINGLE = re.compile(r"^style\.0(\.image)?(?=\.|$)")
 FOLDER_REMEDY = "correct it where it is: the jobs of its folder wait"
 
 
@@ -50,9 +52,9 @@ def _below(name: str) -> str:
     return name
 
 
-def _stem(name: str) -> str:
-    name = names.without_image_suffix(name)
-    if not name.strip() or any(character in name for character in "/\\\0") or name.startswith("."):
+def _plain(name: str) -> str:
+    stem = names.without_image_suffix(name)
+    if not stem.strip() or any(character in stem for character in "/\\\0") or stem.startswith("."):
         raise ValueError("must be a plain name, without slash or leading dot")
     return name
 
@@ -102,7 +104,12 @@ class Head(FolderHead):
     """The sidecar's own keys; every other key is a parameter of the engine."""
 
     content: FileName | None = None
-    output: Annotated[str, AfterValidator(_stem)] | None = None
+    output: Annotated[str, AfterValidator(_plain)] | None = None
+
+    @property
+    def stem(self) -> str | None:
+        """Of the result."""
+        return None if self.output is None else names.without_image_suffix(self.output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +176,18 @@ def parse(
     """
     given = folder or FolderDefaults()
     head, params, _ = _read(Head, data, {**(defaults or {}), **given.values}, file, REMEDY)
+    suffix = PurePosixPath(head.output or "").suffix.lower()
+    if FORMATS.get(suffix, params.format) != params.format:
+        raise SidecarError(
+            f"ends in {suffix}, but the result is a {params.format}",
+            file=file,
+            key="output",
+            remedy=f"write format: {FORMATS[suffix]} too, or leave out {suffix}; {REMEDY}",
+        )
     return Sidecar(
         head.content,
         head.styles or given.styles,
-        head.output,
+        head.stem,
         head.priority if "priority" in head.model_fields_set else given.priority,
         params,
     )
@@ -203,6 +218,8 @@ def _read(
         del rest[misplaced]
     known = [*model.model_fields, *StyleParams.model_fields]
     head = _validated(model, own, known, found)
+    if not isinstance(own.get("style"), list):  # then the list of one is ours, not the owner's
+        found = [(_SINGLE.sub("style", key), clause) for key, clause in found]
     params = _validated(StyleParams, {**defaults, **rest}, known, found)
     if params is not None:
         found += _misplaced(params)
@@ -233,5 +250,5 @@ def _validated(
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        found.extend(problems(error, known))
+        found.extend(problems(error, known, WeightedStyle.model_fields))
         return None

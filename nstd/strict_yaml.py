@@ -88,7 +88,7 @@ def load_mapping(data: bytes) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     if node is None or (isinstance(node, yaml.ScalarNode) and node.tag == _NULL):
         return {}, []
     if not isinstance(node, yaml.MappingNode):
-        raise YamlError("must be a list of `key: value` lines")
+        raise YamlError("must be `key: value` lines")
     values: dict[str, Any] = {}
     found: list[tuple[str, str]] = []
     for key, value in node.value:

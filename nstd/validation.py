@@ -12,12 +12,20 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
-def problems(error: ValidationError, known: Collection[str]) -> list[tuple[str, str]]:
+def problems(
+    error: ValidationError, known: Collection[str], below: Collection[str] = ()
+) -> list[tuple[str, str]]:
     """Every problem as (dotted key, what is wrong with its value), in the file's order.
 
-    `known` are the keys that exist, so that an unknown one can be answered with the nearest.
+    Args:
+        error: pydantic's.
+        known: the keys that exist, so that an unknown one can be answered with the nearest.
+        below: likewise, those within other keys' values; default: the same.
     """
-    return [(_key(found), _clause(found, known)) for found in error.errors(include_url=False)]
+    return [
+        (_key(found), _clause(found, below if below and len(found["loc"]) > 1 else known))
+        for found in error.errors(include_url=False)
+    ]
 
 
 def summarise(found: Sequence[tuple[str, str]]) -> tuple[str, str | None]:
@@ -52,5 +60,7 @@ def _key(found: ErrorDetails) -> str:
 def _clause(found: ErrorDetails, known: Collection[str]) -> str:
     if found["type"] == "extra_forbidden":
         return "unknown key" + suggestion(str(found["loc"][-1]), known)
+    if found["type"] == "model_type":
+        return f"should be a mapping of `key: value`{shown(found.get('input'))}"
     message = found["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return f"{message[0].lower()}{message[1:]}{shown(found.get('input'))}"

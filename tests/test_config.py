@@ -61,7 +61,7 @@ def test_folders_lie_below_the_root_unless_placed() -> None:
         ("originals: move", "originals", "'archive', 'keep' or 'delete'"),
         ("retain_days: {done: 0}", "retain_days.done", "greater than 0"),
         ("retain_days: {outbox: 3}", "retain_days.outbox", "unknown key"),
-        ("file_mode: 0640", "file_mode", "string"),
+        ("file_mode: 0640", "file_mode", "an octal mode in quotes, such as '0640', not 416"),
         ("file_mode: '0888'", "file_mode", "octal mode in quotes"),
         ("folder_mode: rwx", "folder_mode", "octal mode in quotes"),
         ("ignore: '*.bak'", "ignore", "list"),

@@ -25,7 +25,8 @@ def test_image_names_have_both_spellings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("a.png", "a"), ("a.JPEG", "a"), ("a.v2", "a.v2"), ("a", "a")]
+    ("name", "expected"),
+    [("a.png", "a"), ("a.JPEG", "a"), ("a.v2", "a.v2"), ("a", "a"), ("b/a.png", "b/a")],
 )
 def test_only_image_suffixes_are_taken_off(name: str, expected: str) -> None:
     """A dot may be part of a name."""

@@ -44,6 +44,32 @@ def test_an_output_with_a_suffix_loses_it() -> None:
     """The format has its own parameter; `painted.png` is not to become painted.png.png."""
     assert parse("output: painted.png").output == "painted"
     assert parse("output: v1.2").output == "v1.2"
+    assert parse("output: painted.JPG\nformat: jpeg").output == "painted"
+
+
+def test_an_output_with_another_formats_suffix_is_refused() -> None:
+    """Its owner expects that format; both ways out are said."""
+    with pytest.raises(
+        SidecarError, match=r"output: ends in \.jpg, but the result is a png"
+    ) as said:
+        parse("output: painted.jpg")
+    assert "Write format: jpeg too, or leave out .jpg" in str(said.value)
+
+
+@pytest.mark.parametrize(
+    ("style", "message"),
+    [
+        ("/etc/passwd", "style: must stay within"),
+        ("3", "style: should be a valid string, not 3"),
+        ("[/etc/passwd]", "style.0.image: must stay within"),
+        ("[{image: a.jpg, weigth: 2}]", "style.0.weigth: unknown key, did you mean 'weight'?"),
+    ],
+)
+def test_a_wrong_style_is_named_as_it_was_written(style: str, message: str) -> None:
+    """In a list by its place, from 0; alone by the key alone."""
+    with pytest.raises(SidecarError) as caught:
+        parse(f"style: {style}")
+    assert message in str(caught.value)
 
 
 def test_a_start_may_be_an_image_beside_it() -> None:
@@ -179,7 +205,7 @@ def test_a_folder_owns_the_images_that_it_names() -> None:
         ("size: 3\npriority: high\n", "priority: .*; size: "),
         ("style: ../a.jpg\n", "must stay within"),
         ("style: nstd.yaml\n", "must be an image"),
-        ("- a\n", "must be a list of"),
+        ("- a\n", "must be `key: value` lines"),
     ],
 )
 def test_what_is_wrong_with_a_folder_is_told(text: str, message: str) -> None:
