@@ -160,7 +160,7 @@ def _pin(name: str, found: Sequence[Gpu]) -> Pin:
         raise DeviceAbsentError(
             f"{name} is not there" if not fitting else f"{name} is not one device only",
             key="device",
-            remedy=f"found: {there}",
+            remedy=f"name one that is there (found: {there}), or write auto or cpu",
         )
     return _pin_gpu(name, fitting[0])
 

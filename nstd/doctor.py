@@ -6,6 +6,7 @@ worker process that ends with it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import subprocess
@@ -48,9 +49,11 @@ def examine(read: Callable[[], Config], main: workers.Main = workers.serve) -> l
     except NstdError as error:
         return [failure("configuration", error)]
     found = [ok("configuration", "valid, and its folders lie apart")]
+    found += _daemon(config)
     for name in FOLDERS:
         found += _folder(config, name)
     found += _one_file_system(config)
+    found += _library(config)
     found += _space(config)
     found.append(_notice(config))
     found += _plugins(config)
@@ -59,6 +62,13 @@ def examine(read: Callable[[], Config], main: workers.Main = workers.serve) -> l
     found += _engine(config, main)
     found.append(_unit())
     return found
+
+
+def _daemon(config: Config) -> Iterator[Finding]:
+    """Whether one runs already; a second would not start."""
+    with contextlib.suppress(NstdError):  # told with the folder
+        if lock.is_held(config.folder("state")):
+            yield ok("daemon", "nstd runs on these folders")
 
 
 def _folder(config: Config, name: Any) -> Iterator[Finding]:  # noqa: ANN401 - one of FOLDERS
@@ -100,6 +110,17 @@ def _one_file_system(config: Config) -> Iterator[Finding]:
             what = f"{name} is on another file system than inbox: originals are copied there"
             remedy = "place them on one file system, so that a rename will do"
             yield warn("file systems", what, remedy)
+
+
+def _library(config: Config) -> Iterator[Finding]:
+    """Whether styles can be found there; jobs that name one wait until they can."""
+    for path in config.styles:
+        if not path.is_dir():
+            yield warn("styles", f"{path} is not there", "make it, or mount the share it is on")
+        elif not os.access(path, os.R_OK | os.X_OK):
+            yield warn("styles", f"{path} can't be read", "let the service's user read it")
+        else:
+            yield ok("styles", str(path))
 
 
 def _space(config: Config) -> Iterator[Finding]:

@@ -71,6 +71,24 @@ def test_a_wrong_configuration_ends_the_examination(tmp_path: Path) -> None:
     assert finding.remedy
 
 
+def test_a_style_library_that_is_not_there(config: Config, tmp_path: Path) -> None:
+    """The daemon works without, and jobs wait for its styles."""
+    there, absent = tmp_path / "styles", tmp_path / "none"
+    there.mkdir()
+    settings = config.model_copy(update={"styles": [there, absent]})
+    findings = doctor.examine(lambda: settings, dying)
+    verdicts = {one.what: one.verdict for one in findings if one.check == "styles"}
+    assert verdicts == {str(there): Verdict.OK, f"{absent} is not there": Verdict.WARN}
+
+
+def test_a_daemon_that_runs_is_seen(config: Config) -> None:
+    """A second one would not start."""
+    layout.create(config)
+    with lock.held(config.folder("state")):
+        assert found(config, "daemon").what == "nstd runs on these folders"
+    assert "daemon" not in {one.check for one in doctor.examine(lambda: config, dying)}
+
+
 def test_an_absent_device_is_exit_69(config: Config) -> None:
     """As `nstd run` would exit; the other checks are made all the same."""
     pinned = config.model_copy(update={"device": "gpu:77"})

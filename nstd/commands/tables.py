@@ -43,6 +43,8 @@ def status(seen: Overview) -> RenderableType:
         parts += _section("Last done", _jobs(seen.moment, seen.done, "ago", "result"))
     if seen.failed:
         parts += _section("In failed/", _jobs(seen.moment, seen.failed, "ago", "why"))
+        if (more := seen.counts.get(State.FAILED, 0) - len(seen.failed)) > 0:
+            parts.append(Text(f"and {more:,} more: nstd history --state failed", "dim"))
     if now and now.devices:
         parts += _section("Devices", _devices(now.devices))
     return Group(*parts)

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from nstd.folders import Folders
 
 _PAUSE = 1.0
+_STATES = (
+    "In this state: queued, claimed, running, rendered, published, retired, failed or cancelled; "
+    "may be repeated."
+)
 _UNITS = {"s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
 
 
@@ -47,7 +51,7 @@ def history(
     config: ConfigOption = None,
     states: Annotated[
         list[str] | None,
-        typer.Option("--state", metavar="STATE", help="In this state; may be repeated."),
+        typer.Option("--state", metavar="STATE", help=_STATES),
     ] = None,
     since: Annotated[
         str | None,

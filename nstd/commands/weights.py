@@ -44,4 +44,7 @@ def show_path() -> None:
     """Say where the weights are cached: the file to carry to a host without a network."""
     from nstd.engine import weights
 
-    typer.echo(weights.cached_path())
+    path = weights.cached_path()
+    if not path.exists():
+        typer.echo("not there yet: fetch it with `nstd weights fetch`", err=True)
+    typer.echo(path)

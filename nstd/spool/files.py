@@ -26,6 +26,14 @@ _PIECE = 2**14
 _CHUNK = 2**18
 # Leaves room for a job's id and a suffix within the 255 bytes of a file name.
 _STEM_BYTES = 150
+_WRITING = {
+    errno.ENOENT: "make its folder first",
+    errno.ENOTDIR: "move away the file that is in its folder's place",
+    errno.EEXIST: "move away what is in its place",
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space, or raise the quota",
+    errno.EROFS: "mount the file system for writing",
+}
 
 
 def identity(path: Path) -> FileIdentity | None:
@@ -224,7 +232,7 @@ def writing(path: Path) -> Iterator[None]:
         raise CannotWriteError(
             f"can't be written: {error.strerror}",
             file=str(path),
-            remedy="free some space, or let the service's user write there",
+            remedy=_WRITING.get(error.errno or 0, "let the user that nstd runs as write there"),
         ) from error
 
 

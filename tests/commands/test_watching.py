@@ -12,6 +12,7 @@ from invoking import shown, told
 from jobs import end, failed, published, queued
 
 from nstd.commands import watching
+from nstd.entry import State
 from nstd.errors import UsageError
 from nstd.spool import layout, lock
 from nstd.spool.nowfile import Device, Now, NowFile
@@ -94,6 +95,19 @@ def test_history_lists_the_newest_first(desk: Desk) -> None:
     assert [one["name"] for one in told(desk, "history", "--state", "failed")] == ["f"]
     assert [one["name"] for one in told(desk, "history", "--name", "p*")] == ["p"]
     assert told(desk, "history", "--since", "1d", "--name", "g") == []
+
+
+def test_the_help_names_every_state(desk: Desk) -> None:
+    """Those that `--state` takes."""
+    text = " ".join(shown(desk, "history", "--help", columns=200).split())
+    assert all(state in text for state in State)
+
+
+def test_failures_that_are_not_shown_are_counted(desk: Desk) -> None:
+    """With the command that lists them."""
+    for number in range(8):
+        end(desk, failed(desk, f"f{number}"))
+    assert "and 3 more: nstd history --state failed" in shown(desk, "status", columns=120)
 
 
 def test_a_state_that_there_is_not(desk: Desk) -> None:

@@ -205,7 +205,12 @@ def test_writing_names_the_folder_and_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     below = tmp_path / "file" / "below"
     with (
-        pytest.raises(CannotWriteError, match=r"Not a directory\. Free some space"),
+        pytest.raises(CannotWriteError, match=r"Not a directory\. Move away the file"),
         files.writing(below),
     ):
         below.mkdir()
+    with (
+        pytest.raises(CannotWriteError, match=r"a: can't be written: .*\. Make its folder first"),
+        files.writing(tmp_path / "none" / "a"),
+    ):
+        (tmp_path / "none" / "a").touch()
