@@ -28,6 +28,8 @@ EXTENSIONS: Final[Mapping[OutputFormat, str]] = {
 }
 
 _SIDE_LIMITS: Mapping[str, int] = {"jpeg": 65_500, "webp": 16_383}
+# Of a JPEG's segment, less its own head.
+_LARGEST_EXIF: Mapping[str, int] = {"jpeg": 65_533 - len(b"Exif\0\0")}
 _DEEP = 16
 _PNG_COLOR_TYPES = {3: 2, 4: 6}
 
@@ -53,7 +55,8 @@ def encode(
         quality: of JPEG and WebP, up to 100.
         alpha: [H, W] float32; JPEG, which can't hold it, shows the picture on white.
         depth: bits per channel, 8 or 16; 16 for PNG and TIFF.
-        exif: metadata to put in, as an EXIF block without its `Exif` mark; 16-bit TIFF has none.
+        exif: metadata to put in, as an EXIF block without its `Exif` mark, that the format has
+            room for; 16-bit TIFF has none.
 
     Raises:
         ImageError: a value isn't finite, or a side is longer than the format allows.
@@ -88,7 +91,8 @@ def encode(
         case "webp":
             image.save(path, "WEBP", quality=quality, **options)
         case "tiff":
-            image.save(path, "TIFF", compression="tiff_adobe_deflate", **options)
+            # libtiff, which compresses, can't write a directory within the directory.
+            image.save(path, "TIFF", compression=None if exif else "tiff_adobe_deflate", **options)
 
 
 def check_side(width: int, height: int, form: OutputFormat, *, file: str) -> None:
@@ -111,6 +115,11 @@ def check_side(width: int, height: int, form: OutputFormat, *, file: str) -> Non
             key="format",
             remedy="choose png or tiff for the output",
         )
+
+
+def has_room(exif: bytes, form: OutputFormat) -> bool:
+    """Whether a format can hold a block of metadata."""
+    return len(exif) <= _LARGEST_EXIF.get(form, len(exif))
 
 
 def _levels(layers: FloatArray, highest: int) -> FloatArray:

@@ -72,17 +72,17 @@ def load(path: Path) -> Places:
 
 
 def as_path(value: Any) -> Path:  # noqa: ANN401 - whatever stood in the file
-    """A folder's path as YAML has it, a word.
+    """A folder's path as YAML has it, a word; whole, for the ledger remembers it.
 
     Raises:
         ValueError: it is none.
     """
     if isinstance(value, Path):
-        return value
+        return value.absolute()
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError("must be a path")
     try:
-        return Path(value).expanduser()
+        return Path(value).expanduser().absolute()
     except RuntimeError as error:
         raise ValueError("names a user that doesn't exist") from error
 

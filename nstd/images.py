@@ -22,7 +22,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from nstd import color
+from nstd import color, metadata
 from nstd.errors import ImageError, ImageTooLargeError, MissingInputError
 from nstd.resampling import fit
 
@@ -114,7 +114,7 @@ class Picture:
         alpha: [H, W] float32 in [0, 1], not multiplied into rgb; None where all is opaque.
         header: what the file said; its size is that before any reduction.
         notes: what a user may want to know about how the file was read.
-        exif: its EXIF block but for orientation, which has been applied, and thumbnail.
+        exif: what of its metadata is about the picture, see `nstd.metadata`; without the mark.
     """
 
     rgb: FloatArray
@@ -343,10 +343,7 @@ def _orientation(image: ImageFile.ImageFile) -> int:
 def _metadata(image: ImageFile.ImageFile) -> bytes:
     """Return the EXIF block to hand on, empty if there is none or it is damaged."""
     try:
-        exif = Image.Image.getexif(image)
-        exif.pop(ExifTags.Base.Orientation, None)
-        # The marker is JPEG's; the block itself is the same in every format.
-        return exif.tobytes().removeprefix(b"Exif\0\0") if exif else b""
+        return metadata.descriptive(image)
     except _DECODER_ERRORS:
         return b""
 

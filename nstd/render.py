@@ -102,6 +102,10 @@ class Rendering:
         image = self._plugins.process_result(result.image, params, self._job)
         height, width = image.shape[:2]
         alpha = None if self._alpha is None else _at(self._alpha, width, height)
+        exif = self._exif if params.keep_metadata else b""
+        if not encoding.has_room(exif, params.format):
+            self._notes.append(f"its metadata are more than a {params.format} holds, and left out")
+            exif = b""
         path = self._job.work / f"result{encoding.EXTENSIONS[params.format]}"
         with writing(path):
             encoding.encode(
@@ -111,7 +115,7 @@ class Rendering:
                 quality=params.quality,
                 alpha=alpha,
                 depth=params.depth,
-                exif=self._exif if params.keep_metadata else b"",
+                exif=exif,
             )
             fsync(path)
         digest = sha256(path)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DEPTH = 16
+_HALF = re.compile("[\ud800-\udfff]")
 _NULL = "tag:yaml.org,2002:null"
 # What PyYAML's constructors raise on a tag that doesn't fit its value, such as `!!int ""`.
 _CONSTRUCTION_ERRORS = (ValueError, LookupError, AttributeError, TypeError, RecursionError)
@@ -22,7 +23,10 @@ class YamlError(Exception):
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader without aliases (they multiply), duplicate keys, or deep nesting."""
+    """SafeLoader without aliases (they multiply), duplicate keys, deep nesting, or half characters.
+
+    An escape may name half of a character, which no file name, ledger or log can hold.
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -37,6 +41,8 @@ class _StrictLoader(yaml.SafeLoader):
             raise YamlError(f"nested deeper than {_DEPTH} levels")
         node = super().compose_node(parent, index)
         self._depth -= 1
+        if isinstance(node, yaml.ScalarNode) and _HALF.search(node.value):
+            raise YamlError(f"half of a surrogate pair is no character{_place(node)}")
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature

@@ -168,15 +168,52 @@ def test_sixteen_bits_are_refused_where_there_are_none(tmp_path: Path, kind: Any
         encoding.encode(np.zeros((4, 4, 3), np.float32), tmp_path / "x", format=kind, depth=16)
 
 
-@pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
-def test_metadata_is_carried_over(tmp_path: Path, kind: Any) -> None:
-    """What `load` found in the content can be put into the result, orientation left out."""
+@pytest.mark.parametrize("source", ["in.jpg", "in.png", "in.webp", "in.tiff"])
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "tiff"])
+def test_metadata_is_carried_over(tmp_path: Path, kind: Any, source: str) -> None:
+    """What is said of the picture is in the result; what is said of its pixels is not."""
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 8, "maker"
-    Image.fromarray(noise()).save(tmp_path / "in.jpg", exif=exif)
-    picture = images.load(tmp_path / "in.jpg", limits=LIMITS)
-    encoding.encode(picture.rgb, tmp_path / "out", format=kind, exif=picture.exif)
+    if source != "in.tiff":  # where Pillow would take the first three at their word
+        exif[0x0100], exif[0x0101], exif[0x0103] = 5000, 4000, 7  # width, height, compression
+        details = exif.get_ifd(0x8769)
+        details[0x9003], details[0xA002] = "2026:01:02 03:04:05", 5000
+    Image.fromarray(noise()).save(tmp_path / source, exif=exif)
+    picture = images.load(tmp_path / source, limits=LIMITS)
+    half = picture.rgb[::2, ::2]
+    encoding.encode(half, tmp_path / "out", format=kind, exif=picture.exif)
     with Image.open(tmp_path / "out") as image:
+        image.load()
+        assert image.size == half.shape[1::-1]
         found = image.getexif()
+        inner = found.get_ifd(0x8769)
     assert found.get(0x010F) == "maker"
-    assert 0x0112 not in found
+    assert inner.get(0x9003) == ("2026:01:02 03:04:05" if source != "in.tiff" else None)
+    assert 0x0112 not in found or (kind == "tiff" and found[0x0112] == 1)
+    assert found.get(0x0100, half.shape[1]) == half.shape[1]
+    assert found.get(0x0103) != 7
+    assert 0xA002 not in inner
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "P", "1"])
+def test_metadata_of_a_tiff_do_not_spoil_another(tmp_path: Path, mode: str) -> None:
+    """Its palette, samples and inks are its own."""
+    source = tmp_path / "in.tiff"
+    Image.fromarray(noise()).convert(mode).save(source, compression="tiff_adobe_deflate")
+    picture = images.load(source, limits=LIMITS)
+    encoding.encode(picture.rgb, tmp_path / "out.tiff", format="tiff", exif=picture.exif)
+    with Image.open(tmp_path / "out.tiff") as image:
+        assert np.asarray(image).shape == picture.rgb.shape
+
+
+def test_more_metadata_than_a_jpeg_holds(tmp_path: Path) -> None:
+    """It is known before; a block of just that size fits."""
+    exif = Image.Exif()
+    exif[0x010E] = "x"
+    exif[0x010E] = "x" * (65_527 - len(exif.tobytes()) + 6 + 1)
+    block = exif.tobytes().removeprefix(b"Exif\0\0")
+    assert encoding.has_room(block[:65_527], "jpeg")
+    assert not encoding.has_room(block + b"x", "jpeg")
+    assert encoding.has_room(block + b"x", "png")
+    rgb = np.zeros((4, 4, 3), np.float32)
+    encoding.encode(rgb, tmp_path / "a", format="jpeg", exif=block[:65_527])

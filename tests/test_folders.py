@@ -31,6 +31,17 @@ def test_they_are_where_the_configuration_has_them(tmp_path: Path, text: str) ->
     }
 
 
+def test_relative_paths_are_made_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger remembers them, and the next daemon may be started from anywhere."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "c.yaml"
+    path.write_text("root: studio\noutbox: out\n")
+    for found in (folders.load(path), config.load(path)):
+        assert found.folder("inbox") == tmp_path / "studio" / "inbox"
+        assert found.folder("outbox") == tmp_path / "out"
+    assert config.Config(root=Path("studio")).folder("done") == tmp_path / "studio" / "done"
+
+
 def test_mistakes_elsewhere_wait_for_the_daemon(tmp_path: Path) -> None:
     """Who looks at a daemon needs to know of none of them."""
     path = tmp_path / "c.yaml"

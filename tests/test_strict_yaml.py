@@ -39,6 +39,8 @@ def test_a_byte_order_mark_is_overlooked() -> None:
         (b"[a, b]: c", "keys must be words"),
         (b"a: \xff", "not UTF-8 text (byte 3)"),
         (b"a: \x00", "not valid YAML"),
+        (b'a: [b, "\\uD83D"]', "half of a surrogate pair is no character (line 1, column 8)"),
+        (b'"\\uDE00": a', "half of a surrogate pair"),
         (b"a: " + b"[" * 5000, "nested deeper than 16 levels"),
         (b"---\na: 1\n---\nb: 2", "not valid YAML"),
     ],

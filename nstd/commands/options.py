@@ -16,9 +16,22 @@ if TYPE_CHECKING:
 
 _DEFAULT_FILE = Path("/etc/nstd/config.yaml")
 
+
+def _folder(text: str) -> Path:
+    """A folder that was named; an empty name is a variable that wasn't set, and no folder."""
+    if not text:
+        raise typer.BadParameter("is empty; name a folder")
+    return Path(text).absolute()
+
+
 RootOption = Annotated[
     Path | None,
-    typer.Option("--root", metavar="DIR", help="Keep inbox, outbox, failed, done, state here."),
+    typer.Option(
+        "--root",
+        metavar="DIR",
+        parser=_folder,
+        help="Keep inbox, outbox, failed, done, state here.",
+    ),
 ]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Configuration file.")
@@ -56,7 +69,7 @@ def read_folders(root: Path | None, config_file: Path | None) -> Folders:
 def _root(root: Path | None, config_file: Path | None) -> Path | None:
     if root and config_file:
         raise UsageError("--root and --config exclude each other", remedy="give one of them")
-    return None if root == Path() else root
+    return root
 
 
 def _file(given: Path | None) -> Path:

@@ -229,10 +229,12 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno is None:  # not the system's: libraries raise such for reasons of their own
+            raise
         raise CannotWriteError(
             f"can't be written: {error.strerror}",
             file=str(path),
-            remedy=_WRITING.get(error.errno or 0, "let the user that nstd runs as write there"),
+            remedy=_WRITING.get(error.errno, "let the user that nstd runs as write there"),
         ) from error
 
 

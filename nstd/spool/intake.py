@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from nstd import telemetry
+from nstd.domain import internal_failure
 from nstd.entry import State
-from nstd.errors import CannotWriteError, UntouchableError
+from nstd.errors import CannotWriteError, NstdError, UntouchableError
 from nstd.spool import beneath, claim, files, hot
 from nstd.spool.scan import Scanner
 
@@ -73,7 +75,7 @@ class Intake:
         complaints: dict[Path, str] = {}
         refused = 0
         for candidate in found.ready:
-            self._admit(candidate, None, complaints)
+            refused += self._admit(candidate, None, complaints)
         for rejection in found.rejected:
             refused += self._admit(rejection.candidate, rejection.failure, complaints)
         ordered = [image for image in found.lone if self._order(image, complaints)]
@@ -103,7 +105,7 @@ class Intake:
     ) -> bool:
         """Make a candidate a job; whether it is one now."""
         self._alive()
-        entry = claim.admit(self._desk, candidate, failure)
+        entry = self._row(candidate, failure)
         try:
             taken = claim.take(self._desk, entry)
         except UntouchableError as error:
@@ -112,9 +114,20 @@ class Intake:
             self._desk.want(entry)
             complaints[candidate.path] = str(error)
             return False
-        if taken is not None and failure is None:
+        if taken is not None and entry.failure is None:
             _log.info(telemetry.JOB_CLAIMED, job_id=entry.job_id, name=entry.name)
         return taken is not None and entry.state is State.FAILED
+
+    def _row(self, candidate: Candidate, failure: Failure | None) -> Entry:
+        """Write a candidate's row; nothing that a sidecar says may stop the others."""
+        try:
+            return claim.admit(self._desk, candidate, failure)
+        except NstdError:
+            raise
+        except Exception as error:  # noqa: BLE001 - see above
+            _log.exception(telemetry.INTERNAL_ERROR, sidecar=str(candidate.path))
+            bare = dataclasses.replace(candidate, sidecar=None, sources=())
+            return claim.admit(self._desk, bare, internal_failure(error))
 
     def _is_in_use(self, image: Path) -> bool:
         """Whether a job has yet to see to this version of an image, whose sidecar it has."""

@@ -111,6 +111,8 @@ WRONG = {
     "a_list": ("- size\n", ["`key: value`"]),
     "a_word": ("size\n", ["`key: value`"]),
     "two_documents": ("size: 64\n---\nsize: 64\n", ["not valid YAML"]),
+    "half_a_character": ('output: "\\uD800"\n', ["half of a surrogate pair", "line 1"]),
+    "half_a_name": ('content_mask: {a: "\\uDC00.png"}\n', ["half of a surrogate pair"]),
 }
 
 

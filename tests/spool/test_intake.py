@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import time
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import structlog
-from jobs import PAIR, again, claimed, configure, drop, end, published, tree
+from jobs import PAIR, again, candidate, claimed, configure, drop, end, published, tree
 
 from nstd import telemetry
 from nstd.entry import State
@@ -18,6 +19,7 @@ from nstd.errors import CannotWriteError, InboxAbsentError, UntouchableError
 from nstd.spool import claim, intake
 from nstd.spool.decide import Do
 from nstd.spool.intake import Intake
+from nstd.spool.scanned import Scan
 
 if TYPE_CHECKING:
     from nstd.entry import Entry
@@ -56,6 +58,23 @@ def test_what_is_wrong_is_admitted_as_failed(desk: Desk) -> None:
     assert end(desk, entry, scans=False) is Do.SETTLE
     assert tree(desk.inbox) == set()
     assert tree(desk.config.folder("failed")) >= PAIR
+
+
+def test_a_mistake_over_one_sidecar_stops_no_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What can't be written of it is a failure of its own; the next one is taken."""
+    found = intake.Intake(desk)
+    good, odd = candidate(desk, "good"), candidate(desk, "odd")
+    assert odd.sidecar is not None
+    unwritable = dataclasses.replace(odd.sidecar, output="\ud800")
+    ready = (dataclasses.replace(odd, sidecar=unwritable), good)
+    monkeypatch.setattr(found, "_list", lambda: Scan(ready=ready))
+    with structlog.testing.capture_logs() as logged:
+        assert found.scan().refused == 1
+    states = {entry.sidecar: entry.state for entry in jobs(desk)}
+    assert states == {"odd.yaml": State.FAILED, "good.yaml": State.QUEUED}
+    assert [line["event"] for line in logged] == ["internal.error", "job.claimed"]
 
 
 def test_what_is_incomplete_is_reported_once_for_each_reason(desk: Desk) -> None:
