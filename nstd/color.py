@@ -161,7 +161,7 @@ def _convert(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, st
         if image.mode == "RGB" and _is_srgb(source):
             return image, None
         return _apply(source, image), None
-    except (ImageCms.PyCMSError, OSError):
+    except (ImageCms.PyCMSError, OSError, ValueError):
         note = "its colour profile is broken or of another kind than its pixels, and was ignored"
         return image.convert("RGB"), note
 

@@ -98,7 +98,15 @@ def _folder(config: Config, name: Any) -> Iterator[Finding]:  # noqa: ANN401 - o
 
 def _nearest(path: Path) -> Path:
     """The folder itself, or what it would be made in."""
-    return next(place for place in (path, *path.absolute().parents) if place.exists())
+    return next(place for place in (path, *path.absolute().parents) if _is_there(place))
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a path leads anywhere that this user may see."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return False
 
 
 def _one_file_system(config: Config) -> Iterator[Finding]:
@@ -106,7 +114,7 @@ def _one_file_system(config: Config) -> Iterator[Finding]:
     inbox = config.folder("inbox")
     for name in ("done", "failed"):
         path = config.folder(name)
-        if inbox.exists() and path.exists() and inbox.stat().st_dev != path.stat().st_dev:
+        if _is_there(inbox) and _is_there(path) and inbox.stat().st_dev != path.stat().st_dev:
             what = f"{name} is on another file system than inbox: originals are copied there"
             remedy = "place them on one file system, so that a rename will do"
             yield warn("file systems", what, remedy)
@@ -115,7 +123,7 @@ def _one_file_system(config: Config) -> Iterator[Finding]:
 def _library(config: Config) -> Iterator[Finding]:
     """Whether styles can be found there; jobs that name one wait until they can."""
     for path in config.styles:
-        if not path.is_dir():
+        if not _is_there(path):
             yield warn("styles", f"{path} is not there", "make it, or mount the share it is on")
         elif not os.access(path, os.R_OK | os.X_OK):
             yield warn("styles", f"{path} can't be read", "let the service's user read it")

@@ -124,7 +124,7 @@ def submit(config: Config, order: Order, name: str | None = None) -> str:
         CannotWriteError: the inbox refuses.
     """
     stem = name or (order.content or order.styles[0]).stem
-    _refuse_odd(stem)
+    _refuse_odd(stem, order, config.ignore)
     for picture in order.pictures:
         _check(config, picture)
     _parse(config, order, stem)
@@ -139,9 +139,11 @@ def submit(config: Config, order: Order, name: str | None = None) -> str:
     )
 
 
-def _refuse_odd(stem: str) -> None:
+def _refuse_odd(stem: str, order: Order, ignore: Sequence[str]) -> None:
+    suffixes = ["", ".yaml", *(picture.suffix for picture in order.pictures)]
     try:
-        is_odd = "/" in stem or names.is_ignored(stem) or len(stem.encode()) > _LIMIT
+        is_odd = "/" in stem or len(stem.encode()) > _LIMIT
+        is_odd = is_odd or any(names.is_ignored(f"{stem}{end}", ignore) for end in suffixes)
     except UnicodeEncodeError:  # a sidecar is UTF-8
         is_odd = True
     if is_odd or not stem.isprintable():
@@ -168,9 +170,9 @@ def _check(config: Config, picture: Path) -> None:
     """Look at an image as the daemon will."""
     limits = config.limits
     try:
-        file = picture.open("rb")
-        if not picture.is_file():
+        if picture.exists() and not picture.is_file():  # before it is opened: a FIFO would wait
             raise MissingInputError("is not a file", file=str(picture), remedy="name an image")
+        file = picture.open("rb")
     except OSError as error:
         raise MissingInputError(
             f"can't be read: {error.strerror}", file=str(picture), remedy="name a readable image"
@@ -185,7 +187,14 @@ def _check(config: Config, picture: Path) -> None:
 
 def _require(config: Config, inbox: Path) -> None:
     """Make sure that the inbox is one, and not an empty mount point."""
-    is_absent, path = not inbox.is_dir(), layout.ledger(config)
+    try:
+        is_absent, path = not inbox.is_dir(), layout.ledger(config)
+    except PermissionError as error:
+        raise CannotWriteError(
+            "can't be looked into",
+            file=str(inbox),
+            remedy="be a member of the group that it belongs to",
+        ) from error
     # Who may write to the inbox alone, and not look into the state folder, is trusted to see it.
     with contextlib.suppress(CannotWriteError, PermissionError):
         if not is_absent and path.exists():

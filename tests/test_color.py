@@ -145,6 +145,15 @@ def test_profile_of_cmyk_is_used(tmp_path: Path) -> None:
     assert picture.notes == ()
 
 
+def test_a_grey_profile_with_a_damaged_head_is_ignored(tmp_path: Path) -> None:
+    """Its colour space is no word."""
+    profile = bytearray(linear_grey_profile())
+    profile[16:20] = b"\xff\xfe\xfd\xfc"
+    grey = Image.fromarray(COLORS[..., 0])
+    grey.save(tmp_path / "a.png", icc_profile=bytes(profile))
+    assert len(load(tmp_path / "a.png").notes) == 1
+
+
 @pytest.mark.parametrize(
     "profile", [b"no profile at all", rgb_profile(DISPLAY_P3)[:300], black_only_profile()]
 )

@@ -141,6 +141,17 @@ def test_names_that_would_not_be_seen_or_fit(desk: Desk, pictures: list[Path], n
     assert tree(desk.inbox) == set()
 
 
+@pytest.mark.parametrize("pattern", ["draft*", "*.yaml"])
+def test_names_that_the_configuration_ignores(
+    desk: Desk, pictures: list[Path], pattern: str
+) -> None:
+    """The scan would never see them."""
+    configure(desk, ignore=[pattern])
+    with pytest.raises(UsageError, match="is no plain name"):
+        submit(desk, *pictures[:2], name="draft1")
+    assert tree(desk.inbox) == set()
+
+
 @pytest.mark.parametrize(
     ("values", "clause"),
     [
@@ -162,12 +173,14 @@ def test_parameters_are_checked_before_anything_is_written(
 def test_images_are_checked_before_anything_is_written(
     desk: Desk, pictures: list[Path], tmp_path: Path
 ) -> None:
-    """One that isn't there, that is a folder, that is no image, that is too large."""
+    """One that isn't there, that is a folder or a FIFO, that is no image, that is too large."""
     text = tmp_path / "text.jpg"
     text.write_text("no picture")
+    os.mkfifo(tmp_path / "fifo.jpg")
     for wrong, error in (
         (tmp_path / "none.jpg", MissingInputError),
         (tmp_path, MissingInputError),
+        (tmp_path / "fifo.jpg", MissingInputError),
         (text, ImageError),
     ):
         with pytest.raises(error, match=wrong.name):

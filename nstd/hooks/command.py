@@ -36,7 +36,8 @@ def run(settings: Command, message: Message, stopping: threading.Event) -> Outco
     """Run the command to its end, its time-out, or the daemon's.
 
     Whatever its exit code, a command that was run isn't run again, unless it asks for it with 75:
-    what it did once it may not stand to do twice.
+    what it did once it may not stand to do twice. One that couldn't be run has done nothing: the
+    share that it is on may be mounted later.
 
     Args:
         settings: what to run.
@@ -56,7 +57,7 @@ def run(settings: Command, message: Message, stopping: threading.Event) -> Outco
                 start_new_session=True,  # a group of its own, to be ended as a whole
             )
         except OSError as error:
-            return Outcome(Verdict.FAILED, f"can't be run: {error.strerror}")
+            return Outcome(Verdict.RETRY, f"can't be run: {error.strerror}")
     with process:
         output, is_over = _follow(process, settings.timeout_seconds, stopping)
         if not is_over:

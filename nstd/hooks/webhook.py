@@ -2,17 +2,20 @@
 
 Only addresses that stand in the configuration are ever posted to: redirects are not followed, no
 proxy is asked, and a name is looked up once, so that what was checked is what is connected to.
+Of several addresses each is tried until one can be connected to.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email.utils
 import functools
 import ipaddress
 import json
 import socket
 import ssl
+import threading
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -26,7 +29,7 @@ from nstd.hooks.outcome import Outcome, Verdict
 from nstd.message import DOCUMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from nstd.hook_settings import Webhook
     from nstd.message import Message
@@ -90,14 +93,19 @@ async def _post(
             asyncio.timeout(seconds),
             httpx.AsyncClient(verify=trust, trust_env=False, timeout=seconds) as client,
         ):
-            address = await _look_up(settings, allow_link_local=allow_link_local)
-            async with client.stream(
+            *others, last = await _look_up(settings, allow_link_local=allow_link_local)
+            request = functools.partial(
+                client.stream,
                 "POST",
-                url.copy_with(host=address),
                 content=payload,
                 headers={**headers, "host": url.netloc.decode()},
                 extensions={"sni_hostname": url.raw_host.decode()},
-            ) as response:
+            )
+            for address in others:
+                with contextlib.suppress(httpx.ConnectError):
+                    async with request(url.copy_with(host=address)) as response:
+                        return _judge(response)
+            async with request(url.copy_with(host=last)) as response:
                 return _judge(response)  # whatever it says beyond its status is not read
     except TimeoutError:
         return Outcome(Verdict.RETRY, f"took longer than {seconds:g} s (timeout_seconds)")
@@ -105,19 +113,45 @@ async def _post(
         return Outcome(Verdict.RETRY, f"can't be reached: {error or type(error).__name__}")
 
 
-async def _look_up(settings: Webhook, *, allow_link_local: bool) -> str:
-    """The server's address.
+async def _look_up(settings: Webhook, *, allow_link_local: bool) -> list[str]:
+    """The server's addresses, one at least.
 
     Raises:
         OSError: it has none, or none that may be used.
     """
+    found = await _in_a_thread(
+        lambda: socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+    )
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    usable = [one for one in addresses if allow_link_local or not is_guarded(one)]
+    if not usable:
+        what = "is link-local, or a cloud's metadata (hooks.allow_link_local)"
+        raise OSError(f"{addresses[0]} {what}")
+    return usable
+
+
+async def _in_a_thread(look_up: Callable[[], list[Any]]) -> list[Any]:
+    """What a call that may block comes to; one that nobody waits for any more holds up nothing.
+
+    asyncio's own threads would: its loop, and the process, end only after them.
+    """
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-    addresses = [str(entry[4][0]) for entry in found]
-    for address in addresses:
-        if allow_link_local or not is_guarded(address):
-            return address
-    raise OSError(f"{addresses[0]} is link-local, or a cloud's metadata (hooks.allow_link_local)")
+    found: asyncio.Future[list[Any]] = loop.create_future()
+
+    def tell(settle: Callable[[Any], None], result: object) -> None:
+        if not found.done():
+            settle(result)
+
+    def run() -> None:
+        try:
+            settled: tuple[Callable[[Any], None], object] = found.set_result, look_up()
+        except Exception as error:  # noqa: BLE001 - for who waits to handle
+            settled = found.set_exception, error
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(tell, *settled)
+
+    threading.Thread(target=run, name="nstd-look-up", daemon=True).start()
+    return await found
 
 
 def is_guarded(address: str) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from socketserver import TCPServer, ThreadingMixIn
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+import structlog
 from prometheus_client import (
     CollectorRegistry,
     ProcessCollector,
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from nstd.devices import Pin
 
 _POLL_SECONDS: Final = 0.1
+
+_log = structlog.get_logger()
 
 
 class Endpoint:
@@ -115,6 +119,12 @@ class _Handler(WSGIRequestHandler):
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     block_on_close = False  # a thread that hangs over a dead share must not keep the daemon
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - Python's
+        """Log what is a mistake of ours; who hangs up or says nothing is no news."""
+        del request, client_address
+        if not isinstance(sys.exception(), OSError):
+            _log.exception(telemetry.INTERNAL_ERROR, request="metrics")
 
     def server_bind(self) -> None:
         """Without asking the name service for this machine's name, which may take long."""

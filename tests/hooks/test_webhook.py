@@ -201,6 +201,36 @@ def test_a_name_is_looked_up_and_sent_as_host(receiver: Receiver, tmp_path: Path
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_each_address_of_a_name_is_tried(
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In their order, guarded ones left out, until one can be connected to."""
+    found = ["169.254.169.254", "::1", "127.0.0.2", "127.0.0.1"]
+    entries = [(socket.AF_UNSPEC, socket.SOCK_STREAM, 6, "", (address, 0)) for address in found]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: entries)
+    url = receiver.url("/").replace("127.0.0.1", "several.example")
+    assert post(url, tmp_path).verdict is Verdict.DONE
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: entries[:3])
+    done = post(url, tmp_path)
+    assert done.verdict is Verdict.RETRY
+    assert "can't be reached" in done.reason
+
+
+def test_a_name_service_that_hangs_is_left(
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time-out is for all of an attempt; nobody waits for the answer afterwards."""
+    is_over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: is_over.wait(60) and [])
+    done = post(receiver.url("/"), tmp_path, timeout_seconds=0.2)
+    assert not is_over.is_set()
+    is_over.set()
+    assert (done.verdict, done.reason) == (
+        Verdict.RETRY,
+        "took longer than 0.2 s (timeout_seconds)",
+    )
+
+
 def test_a_certificate_must_be_trusted_and_the_names_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
@@ -147,11 +148,17 @@ def test_ipv6_is_an_address_too(config: Config) -> None:
 
 
 def test_who_asks_and_says_nothing_is_let_go(
-    opened: tuple[Endpoint, Config], monkeypatch: pytest.MonkeyPatch
+    opened: tuple[Endpoint, Config],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """A connection that stays silent holds no thread for ever, and no other one meanwhile."""
+    """A silent connection holds no thread for ever, and no other one; it is no news either."""
     monkeypatch.setattr(endpoint._Handler, "timeout", 0.3)
     port = port_of(opened[1])
     with socket.create_connection(("127.0.0.1", port), timeout=30) as silent:
         assert "nstd_build_info" in scrape(port)
         assert silent.recv(1) == b""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as rude:
+        rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert "nstd_build_info" in scrape(port)
+    assert capfd.readouterr().err == ""
