@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from nstd import telemetry
-from nstd.entry import State
-from nstd.errors import NstdError, RequestRefusedError
+from nstd.entry import BEFORE_RESULT, State
+from nstd.errors import InboxAbsentError, NstdError, RequestRefusedError
 from nstd.spool import claim, crashpoint, layout, putback, requests, retention
 from nstd.spool.desk import now
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 # The main loop has other things to do.
 _TURN_SECONDS = 0.25
-_BEFORE_RESULT = frozenset({State.QUEUED, State.CLAIMED, State.RUNNING})
 
 _log = structlog.get_logger()
 
@@ -50,6 +49,8 @@ class Clerk:
         self._cancel = cancel
         self._told: set[tuple[str, int]] = set()
         self._stuck: set[str] = set()
+        self._put_off: dict[str, float] = {}
+        self._complaints: dict[str, str] = {}
         self._deadline = 0.0
         self.is_paused = bool(desk.ledger.fact(layout.PAUSED))
         self.wakes_at = math.inf
@@ -63,14 +64,21 @@ class Clerk:
         Returns:
             Whether files may have been put into the inbox.
 
+        What the ledger or a folder refuses is tried again after a while; nothing else waits for it.
+
         Raises:
             InboxAbsentError: the inbox is gone; the request stays.
-            CannotWriteError: the ledger or a folder refuses; the request stays.
         """
         self.wakes_at = math.inf
         self._deadline = time.monotonic() + _TURN_SECONDS
         has_filled = False
-        for path in requests.pending(layout.requests(self._desk.config)):
+        pending = requests.pending(layout.requests(self._desk.config))
+        left = {path.name for path in pending}
+        self._put_off = {name: at for name, at in self._put_off.items() if name in left}
+        for path in pending:
+            if self._put_off.get(path.name, 0.0) > time.monotonic():
+                self.wakes_at = min(self.wakes_at, self._put_off[path.name])
+                continue
             request = None if path.name in self._stuck else self._read(path)
             if request is None or (isinstance(request, requests.Retry) and not has_inbox):
                 continue
@@ -88,8 +96,11 @@ class Clerk:
             _refuse(request.kind, str(error))
             self._answer(path, error)
             return True
-        except NstdError:
+        except InboxAbsentError:
             raise
+        except NstdError as error:
+            self._wait(path, request.kind, str(error))
+            return False
         except Exception:  # noqa: BLE001 - one request must not stop the daemon
             _log.exception(telemetry.INTERNAL_ERROR, request=path.name)
             self._set_aside(path, "nstd made a mistake over it")
@@ -115,7 +126,7 @@ class Clerk:
         if entry.state is State.CANCELLED:
             _log.info(telemetry.REQUEST_HEEDED, kind=request.kind, job_id=entry.job_id)
             return True
-        if entry.state not in _BEFORE_RESULT:
+        if entry.state not in BEFORE_RESULT:
             raise RequestRefusedError(
                 f"it is {entry.state}: there is nothing left to cancel", file=entry.name
             )
@@ -181,6 +192,14 @@ class Clerk:
         except ValueError as error:
             self._set_aside(path, f"asks for nothing that there is: {error}")
         return None
+
+    def _wait(self, path: Path, kind: str, reason: str) -> None:
+        """Put a request off, and say once why."""
+        self._put_off[path.name] = time.monotonic() + self._desk.config.rescan_seconds
+        self.wakes_at = min(self.wakes_at, self._put_off[path.name])
+        if self._complaints.get(path.name) != reason:
+            _log.warning(telemetry.REQUEST_WAITS, kind=kind, reason=reason)
+        self._complaints = {path.name: reason}
 
     def _answer(self, path: Path, *refused: NstdError) -> None:
         """Let who asked know; what can't be written is in the log."""

@@ -273,7 +273,10 @@ class Daemon:
         sources: list[Connection | int] = [wake_up, self._courier.fileno()]
         sources += self._dispatcher.connections
         parts = (self._service, self._teller, self._clerk, self._courier)
-        until = min(self._wakes_at(), *(part.wakes_at for part in parts))
+        try:
+            until = min(self._wakes_at(), *(part.wakes_at for part in parts))
+        except NstdError:  # which the turn meets again; without a rest it would do nothing else
+            until = self._scans.next
         if wake_up in wait(sources, max(0.0, until - time.monotonic())):
             self._waker.clear()
             self._scans.by(time.monotonic() + _SCAN_PAUSE)
@@ -283,8 +286,11 @@ class Daemon:
         if self._stop_at is not None:
             return self._stop_at
         if self._closing.is_waiting:
-            # An original is filed by the first scan after its grace time.
-            self._scans.by(self._closing.published_at + self._config.retire_grace_seconds)
+            # An original is filed by the first scan after its grace time; if that left it there for
+            # a sidecar that waits, the next ones come when they do.
+            moment = self._closing.published_at + self._config.retire_grace_seconds
+            if moment > self._desk.wanted.began:
+                self._scans.by(moment)
         deferred = self._desk.ledger.next_time(now())
         if deferred is None or self._hold.is_on:
             return self._scans.next
@@ -314,16 +320,17 @@ class Daemon:
             pause = min(pause, max(_SCAN_PAUSE, self._config.settle_seconds / 2))
         self._scans.end(looked + found.seconds, pause)
         if time.monotonic() >= self._next_prune:
-            retention.prune(self._desk)
             self._next_prune = time.monotonic() + _PRUNE_SECONDS
+            retention.prune(self._desk)
 
     # -- end ---------------------------------------------------------------------------------
 
     def _close(self) -> None:
         """Take the jobs that have an outcome to their end, each on its own."""
-        if self._guard.is_absent:
+        if self._guard.is_absent or not self._guard.is_ours:
             return
         for entry in self._closing.due():
+            self._service.feed()  # there may be thousands
             try:
                 self._closing.close(entry)
             except InboxAbsentError:
@@ -347,7 +354,7 @@ class Daemon:
         with contextlib.suppress(NstdError):
             self._courier.stop()
             self._close()
-            self._teller.close()
+            self._teller.close(has_inbox=self._guard.is_ours and not self._guard.is_absent)
         self._unsettled = self._desk.ledger.count_unsettled()
 
     def _heed_signals(self) -> None:

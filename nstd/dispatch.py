@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections import deque
 from typing import TYPE_CHECKING
 
 import structlog
@@ -29,14 +31,19 @@ from nstd.worker import Progress as Heartbeat
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from multiprocessing.connection import Connection
+    from pathlib import Path
 
     from nstd.spool.decide import Patience
     from nstd.spool.desk import Desk
     from nstd.station import Station
 
+    _Said = Begun | Heartbeat | Finished | NstdError
+
 # Images are copied ahead of the workers, so that none ever waits for a disk; but only for a few
 # jobs, so that a later one of higher priority does not wait for many.
 _AHEAD = 2
+# Times in one turn that jobs whose results could not be written are passed over.
+_MOST_REFUSED = 100
 
 _log = structlog.get_logger()
 
@@ -54,6 +61,7 @@ class Dispatcher:
         self._desk = desk
         self.stations = tuple(stations)
         self._patience = patience
+        self._heard: deque[tuple[Station, Entry, _Said]] = deque()
 
     @property
     def connections(self) -> list[Connection]:
@@ -103,15 +111,17 @@ class Dispatcher:
         """
         self.tend()
         ahead = len(self.stations) + _AHEAD
-        waiting = self._desk.ledger.next_up(ahead, now())
-        if not waiting:
-            return
-        space.check(self._desk.config)
-        for entry in waiting:
-            self._prepare(entry)
-        for station in self.stations:
-            if station.is_idle:
-                self._hand_over(station)
+        for _ in range(_MOST_REFUSED):
+            waiting = self._desk.ledger.next_up(ahead, now())
+            if not waiting:
+                return
+            space.check(self._desk.config)
+            for entry in waiting:
+                self._prepare(entry)
+            refused = [self._hand_over(station) for station in self.stations if station.is_idle]
+            # Those whose results could not be written are put off: others may be behind them.
+            if not any(refused):
+                return
 
     def tend(self) -> None:
         """Keep workers there, whether or not there is a job to begin."""
@@ -152,7 +162,7 @@ class Dispatcher:
         if earlier is None or earlier.rendered is None or earlier.target is None:
             return
         policy = self._desk.config.on_duplicate
-        skips = policy == "skip" and earlier.target.final.exists()
+        skips = policy == "skip" and _is_there(earlier.target.final, earlier.rendered)
         _log.info(
             telemetry.JOB_DUPLICATE,
             **_identity(entry),
@@ -170,8 +180,9 @@ class Dispatcher:
                 rendered=result,
             )
 
-    def _hand_over(self, station: Station) -> None:
-        """Give a worker the first job whose result could be written."""
+    def _hand_over(self, station: Station) -> bool:
+        """Give a worker the first job whose result could be written; whether one's could not."""
+        was_refused = False
         for entry in self._desk.ledger.next_up(len(self.stations) + _AHEAD, now()):
             if entry.state is not State.CLAIMED:
                 continue
@@ -182,6 +193,7 @@ class Dispatcher:
                     job.work.mkdir(parents=True, exist_ok=True)
             except CannotWriteError as error:
                 self._judge(entry, Failure.of(error))
+                was_refused = True
                 continue
             attempt = claim.attempt_number(entry)
             entry = self._desk.ledger.advance(  # noqa: PLW2901 - the same job, a step further
@@ -190,7 +202,8 @@ class Dispatcher:
             crashpoint.reached("dispatched")
             _log.info(telemetry.JOB_STARTED, **_identity(entry), device=station.name)
             station.give(entry, job)
-            return
+            break
+        return was_refused
 
     def cancel(self, entry: Entry) -> None:
         """End a job at its owner's wish; one that is rendered already is published all the same."""
@@ -214,11 +227,16 @@ class Dispatcher:
             entry = station.entry  # what is said is of this one: a job is only given elsewhere
             for said in station.hear():
                 assert entry is not None  # noqa: S101 - a station without a job has nothing to say
-                self._take(station, entry, said)
+                self._heard.append((station, entry, said))
+        self._take_heard()
 
-    def _take(
-        self, station: Station, entry: Entry, said: Begun | Heartbeat | Finished | NstdError
-    ) -> None:
+    def _take_heard(self) -> None:
+        """Judge what was heard; it is forgotten when the ledger has it, and not before."""
+        while self._heard:
+            self._take(*self._heard[0])
+            self._heard.popleft()
+
+    def _take(self, station: Station, entry: Entry, said: _Said) -> None:
         told = {**_identity(entry), "device": station.name}
         match said:
             case Begun():
@@ -275,11 +293,21 @@ class Dispatcher:
 
     def shut_down(self) -> None:
         """Stop the workers; their jobs go on at the next start, and aren't to blame."""
+        with contextlib.suppress(CannotWriteError):
+            self._take_heard()
         for station in self.stations:
             entry = station.stop()
             if entry is not None:
                 self._desk.ledger.advance(entry, "the daemon was stopped", state=State.CLAIMED)
                 _log.info(telemetry.JOB_REQUEUED, **_identity(entry))
+
+
+def _is_there(path: Path, rendered: Rendered) -> bool:
+    """Whether a result is still where it was published, and not another in its place."""
+    try:
+        return files.sha256(path) == rendered.sha256
+    except OSError:
+        return False
 
 
 def _identity(entry: Entry) -> dict[str, object]:

@@ -36,6 +36,9 @@ class State(StrEnum):
     CANCELLED = "cancelled"  # its owner took it back; its files go the same way
 
 
+BEFORE_RESULT = frozenset({State.QUEUED, State.CLAIMED, State.RUNNING})
+
+
 class Fate(StrEnum):
     """What became of an original at the end of its job."""
 

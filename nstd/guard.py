@@ -27,12 +27,14 @@ class InboxGuard:
 
     Attributes:
         is_absent: it isn't mounted, as far as is known: nothing is taken and nothing filed.
+        is_ours: its lock is held, so that no other daemon tends it.
     """
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._lock = contextlib.ExitStack()
         self.is_absent = False
+        self.is_ours = False
 
     def __enter__(self) -> Self:
         return self
@@ -57,7 +59,9 @@ class InboxGuard:
             return
         layout.create(config)
         self._lock.close()
+        self.is_ours = False
         self._lock.enter_context(lock.held(layout.control(config)))
+        self.is_ours = True
         if present is marker.Presence.NEW:
             marker.adopt(config, ledger)
         opening.recover(self._desk, crew.patience(config), besides=running)

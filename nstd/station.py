@@ -163,6 +163,9 @@ class Station:
                     precision=message.precision,
                     seconds=round(message.seconds, 3),
                 )
+            case Unable(failure=failure) if self._was_ever_ready:
+                # Lost since: its death will be seen, and its device given a rest; others go on.
+                _log.error(telemetry.WORKER_UNABLE, pin=self.name, reason=failure.message)
             case Unable(failure=failure):
                 told = failure.message.rstrip(".")
                 if failure.code == DeviceAbsentError.code:

@@ -44,11 +44,7 @@ class Teller:
             self._service.status(status.line(self._desk, dispatcher.progress, idle))
 
     def tell_share(self, dispatcher: Dispatcher, incomplete: Mapping[Path, str], idle: str) -> None:
-        """`inbox/STATUS.txt`; only while the inbox is there.
-
-        Raises:
-            CannotWriteError: it refuses.
-        """
+        """`inbox/STATUS.txt`; only while the inbox is there."""
         self._status.update(dispatcher.progress, incomplete, idle)
 
     def tell_commands(
@@ -67,11 +63,15 @@ class Teller:
             )
         )
 
-    def close(self) -> None:
+    def close(self, *, has_inbox: bool) -> None:
         """Say that nobody is at work.
+
+        Args:
+            has_inbox: without it there is no share to tell, or it is another daemon's.
 
         Raises:
             CannotWriteError: the inbox refuses.
         """
         self._now.close()
-        self._status.close()
+        if has_inbox:
+            self._status.close()

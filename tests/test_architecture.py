@@ -39,6 +39,7 @@ FORMS = BASE | {
 PICTURES = BASE | {
     "nstd.images",
     "nstd.color",
+    "nstd.metadata",
     "nstd.resampling",
     "nstd.encoding",
     "nstd.masks",
@@ -64,6 +65,7 @@ ALLOWED = {
     "nstd.telemetry": FORMS,
     "nstd.images": PICTURES,
     "nstd.color": PICTURES,
+    "nstd.metadata": PICTURES,
     "nstd.resampling": PICTURES,
     "nstd.encoding": PICTURES,
     "nstd.masks": PICTURES,

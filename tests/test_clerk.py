@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import structlog
-from jobs import again, claimed, end, failed, published, queued, tree
+from jobs import again, claimed, configure, end, failed, published, queued, tree
 
 from nstd.clerk import Clerk
 from nstd.domain import Failure
 from nstd.entry import State
-from nstd.errors import CancelledError, InboxAbsentError
+from nstd.errors import CancelledError, CannotWriteError, InboxAbsentError
 from nstd.spool import layout, putback, requests
 from nstd.spool.requests import Cancel, Pause, Prune, Resume, Retry
 
@@ -230,6 +230,41 @@ def test_what_is_no_request_is_set_aside(office: Office, text: str) -> None:
     assert [log["event"] for log in logs] == ["request.refused", "request.heeded"]
     assert office.left == ["0.json.refused"]
     assert office.ask() == []
+
+
+def test_what_is_refused_for_now_keeps_no_other(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told once, put off, and done when it can be."""
+    end(office.desk, failed(office.desk))
+    request = Prune(before=time.time() + 1, states=(State.FAILED,))
+
+    def refuse(*_: object) -> int:
+        raise CannotWriteError("can't be written: Read-only file system", file="done/a.jpg")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("nstd.spool.retention.prune_jobs", refuse)
+        logs = office.ask(request, Pause())
+        assert [log["event"] for log in logs] == ["request.waits", "request.heeded"]
+        assert office.clerk.is_paused
+        assert office.ask() == []
+        assert len(office.left) == 1
+        assert time.monotonic() < office.clerk.wakes_at < math.inf
+        configure(office.desk, rescan_seconds=0.0)
+        office.clerk._put_off.clear()
+        assert office.ask() == [], "said once"
+    office.clerk._put_off.clear()
+    assert [log["event"] for log in office.ask()] == ["request.heeded"]
+    assert office.left == []
+
+
+def test_an_answer_about_a_name_of_any_bytes(office: Office) -> None:
+    """It is text for people, and says what it can of the name."""
+    done = published(office.desk, "caf\udce9")
+    office.ask(Cancel(job_id=done.job_id))
+    (answer,) = office.answers
+    assert "it is published" in answer
+    assert office.left == []
 
 
 def test_what_can_not_be_read_is_set_aside(office: Office) -> None:

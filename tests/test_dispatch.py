@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import errno
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
@@ -76,9 +79,8 @@ def worker() -> ListeningWorker:
     return worker
 
 
-@pytest.fixture
-def dispatcher(desk: Desk, worker: ListeningWorker) -> Dispatcher:
-    """Lend a dispatcher with that worker."""
+def with_worker(desk: Desk, worker: ListeningWorker) -> Dispatcher:
+    """Make a dispatcher with a worker that has said nothing yet."""
     options = Options(
         pin=Pin("cpu", ()),
         weights=Path("none"),
@@ -93,7 +95,13 @@ def dispatcher(desk: Desk, worker: ListeningWorker) -> Dispatcher:
         options, lambda *_: None, stall_seconds=99, begin_seconds=99, job_seconds=None, tries=2
     )
     station._worker = worker  # type: ignore[assignment]
-    dispatcher = Dispatcher(desk, [station], PATIENCE)
+    return Dispatcher(desk, [station], PATIENCE)
+
+
+@pytest.fixture
+def dispatcher(desk: Desk, worker: ListeningWorker) -> Dispatcher:
+    """Lend a dispatcher with that worker."""
+    dispatcher = with_worker(desk, worker)
     dispatcher.hear()
     return dispatcher
 
@@ -164,8 +172,8 @@ def test_an_image_that_changes_under_the_copy_releases_the_job(
     entry = queued(desk)
     real = files._copy
 
-    def change(source: int, target: Path, mode: int | None = None) -> str:
-        digest = real(source, target, mode)
+    def change(source: int, target: Path, **settings: Any) -> str:
+        digest = real(source, target, **settings)
         save_picture(desk.inbox / "a.jpg", seed=9)
         return digest
 
@@ -190,6 +198,62 @@ def test_an_outbox_that_refuses_holds_the_job_before_device_time_is_spent(
     assert (found.state, found.attempts) == (State.CLAIMED, 0)
     assert "sub" in found.hold
     assert [line["event"] for line in logged].count(telemetry.JOB_HELD) == 1
+
+
+def test_many_jobs_that_are_held_keep_no_good_one(
+    desk: Desk, dispatcher: Dispatcher, worker: ListeningWorker
+) -> None:
+    """32. Though they come first, and more of them than are looked at together."""
+    (desk.config.folder("outbox") / "sub").write_text("in the way")
+    dispatcher._patience = dataclasses.replace(PATIENCE, pause=60.0)
+    for number in range(9):
+        queued(desk, f"held{number}", folder="sub")
+    good = queued(desk, "good")
+    dispatcher.dispatch()
+    assert [job.job_id for job in worker.sent] == [good.job_id]  # type: ignore[attr-defined]
+
+
+def test_a_result_waits_for_a_ledger_that_can_not_be_written(
+    desk: Desk, dispatcher: Dispatcher, worker: ListeningWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """31. It is asked for once, and recorded when there is room again."""
+    entry = running(desk, dispatcher)
+    worker.says.append(Finished(entry.job_id, result(desk, entry), 1.0))
+
+    def refuse(*_: object, **__: object) -> Entry:
+        raise CannotWriteError("the ledger can't be written: disk I/O error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.ledger, "advance", refuse)
+        for _ in range(2):
+            with pytest.raises(CannotWriteError):
+                dispatcher.hear()
+    assert again(desk, entry).state is State.RUNNING
+    dispatcher.hear()
+    assert again(desk, entry).state is State.RENDERED
+    dispatcher.hear()
+
+
+def test_an_image_on_a_bad_disk_ends_its_job_alone(
+    desk: Desk, dispatcher: Dispatcher, worker: ListeningWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What can't be read is the source's fault, not the work folder's."""
+    bad = queued(desk, "bad", text="preset: draft\npriority: 5\n")
+    good = queued(desk, "good")
+    bad_file, readv = (desk.inbox / "bad.jpg").stat().st_ino, os.readv
+
+    def read(descriptor: int, chunks: list[memoryview]) -> int:
+        if os.fstat(descriptor).st_ino == bad_file:
+            raise OSError(errno.EIO, "Input/output error")
+        return readv(descriptor, chunks)
+
+    monkeypatch.setattr(os, "readv", read)
+    dispatcher.dispatch()
+    found = again(desk, bad)
+    assert found.state is State.FAILED
+    assert found.failure is not None
+    assert "bad.jpg: can't be read: Input/output error" in found.failure.message
+    assert [job.job_id for job in worker.sent] == [good.job_id]  # type: ignore[attr-defined]
 
 
 def test_a_full_disk_stops_all(desk: Desk, dispatcher: Dispatcher) -> None:
@@ -229,14 +293,12 @@ def test_a_dead_worker_counts_an_attempt(
     assert found.failure.code == "worker_died"
 
 
-def test_an_engine_that_can_not_be_built_ends_the_daemon(
-    dispatcher: Dispatcher, worker: ListeningWorker
-) -> None:
-    """With the worker's own words."""
-    failure = Failure("weights", Disposition.FATAL, "the weights are gone.")
-    worker.says.append(Unable(failure))
+def test_an_engine_that_can_not_be_built_ends_the_daemon(desk: Desk) -> None:
+    """With the worker's own words, if none was ever built."""
+    worker = ListeningWorker()
+    worker.says.append(Unable(Failure("weights", Disposition.FATAL, "the weights are gone.")))
     with pytest.raises(EngineUnavailableError, match="the weights are gone"):
-        dispatcher.hear()
+        with_worker(desk, worker).hear()
 
 
 def test_a_failure_of_the_engine_fails_the_job(
@@ -315,6 +377,16 @@ def test_a_duplicate_whose_result_is_gone_is_run(desk: Desk, dispatcher: Dispatc
     configure(desk, on_duplicate="skip")
     end(desk, published(desk))
     (desk.config.folder("outbox") / "a.png").unlink()
+    entry = queued(desk)
+    dispatcher.dispatch()
+    assert again(desk, entry).state is State.RUNNING
+
+
+def test_a_duplicate_whose_result_is_another_now_is_run(desk: Desk, dispatcher: Dispatcher) -> None:
+    """24. A name in the outbox is not the picture that had it."""
+    configure(desk, on_duplicate="skip")
+    end(desk, published(desk))
+    (desk.config.folder("outbox") / "a.png").write_bytes(b"another")
     entry = queued(desk)
     dispatcher.dispatch()
     assert again(desk, entry).state is State.RUNNING

@@ -38,8 +38,11 @@ def test_an_inbox_is_one_daemons(desk: Desk) -> None:
     """39. Until the guard lets go of it."""
     with InboxGuard(desk) as guard:
         guard.open([])
-        with InboxGuard(desk) as other, pytest.raises(LockedError):
-            other.open([])
+        assert guard.is_ours
+        with InboxGuard(desk) as other:
+            with pytest.raises(LockedError):
+                other.open([])
+            assert not other.is_ours
     with InboxGuard(desk) as other:
         other.open([])
         assert not other.is_absent

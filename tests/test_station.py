@@ -14,7 +14,7 @@ from jobs import an_entry
 
 from nstd import telemetry, worker
 from nstd.devices import Gpu, Pin
-from nstd.domain import Job, Rendered
+from nstd.domain import Failure, Job, Rendered
 from nstd.errors import DeviceAbsentError, EngineUnavailableError, WorkerStalledError
 from nstd.images import ImageLimits
 from nstd.params import StyleParams
@@ -123,6 +123,32 @@ def test_a_gpu_that_tensorflow_does_not_find_is_an_error(tmp_path: Path) -> None
     station = make_station(tmp_path, mortal(tmp_path, 0), ABSENT)
     with pytest.raises(DeviceAbsentError, match="TensorFlow only finds cpu"):
         tend(station)
+
+
+def losing_it(first: Path, connection: Connection, options: worker.Options) -> None:
+    """Have the device for one worker's life, and not for the next one's."""
+    if first.exists():
+        connection.send(worker.Unable(Failure.of(DeviceAbsentError("TensorFlow only finds cpu"))))
+        return
+    first.touch()
+    computing_on_it(connection, options)
+
+
+def test_a_device_that_is_lost_later_is_given_rests(tmp_path: Path, clock: Clock) -> None:
+    """The other devices go on; it may come back."""
+    station = make_station(tmp_path, functools.partial(losing_it, tmp_path / "first"), clock=clock)
+    tend(station)
+    station.recycle("limits.worker_jobs", "it has done enough")
+    with structlog.testing.capture_logs() as logged:
+        station.start()
+        deadline = time.monotonic() + PATIENCE
+        while not station.deaths:
+            assert time.monotonic() < deadline
+            list(station.hear())
+            time.sleep(0.02)
+    assert station.condition == "resting"
+    events = [line["event"] for line in logged]
+    assert events == [telemetry.WORKER_UNABLE, telemetry.WORKER_DIED, telemetry.WORKER_UNHEALTHY]
 
 
 def computing_on_it(connection: Connection, options: worker.Options) -> None:

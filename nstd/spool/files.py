@@ -14,7 +14,7 @@ from nstd.errors import CannotWriteError, InputChangedError, MissingInputError
 from nstd.spool import beneath, renaming
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from nstd.domain import FileIdentity
@@ -34,6 +34,10 @@ _WRITING = {
     errno.EDQUOT: "free some space, or raise the quota",
     errno.EROFS: "mount the file system for writing",
 }
+
+
+class _UnreadableError(Exception):
+    """A file that is copied can't be read to its end."""
 
 
 def identity(path: Path) -> FileIdentity | None:
@@ -81,7 +85,13 @@ def copy_private(source: Source, target: Path) -> tuple[FileIdentity, str]:
     try:
         before = beneath.identity_of(os.fstat(descriptor))
         with writing(target):
-            digest = _copy(descriptor, target)
+            digest = _copy(descriptor, target, read=_read)
+    except _UnreadableError as error:
+        raise MissingInputError(
+            f"can't be read: {error}",
+            file=name,
+            remedy="copy it again, from a disk that is sound",
+        ) from error
     finally:
         os.close(descriptor)
     if beneath.identity(source.root, source.relative) != before:
@@ -250,16 +260,34 @@ def are_same(one: Path, other: Path) -> bool:
     return sha256(one) == sha256(other)
 
 
-def _copy(source: int, target: Path, mode: int | None = None) -> str:
+def _copy(
+    source: int,
+    target: Path,
+    mode: int | None = None,
+    *,
+    read: Callable[[int, Sequence[memoryview]], int] = os.readv,
+) -> str:
     """Copy what a descriptor reads; returns the SHA-256 of what was read."""
     digest = hashlib.sha256()
     chunk = memoryview(bytearray(_CHUNK))
     with target.open("wb") as writer:
-        while count := os.readv(source, [chunk]):
+        while count := read(source, [chunk]):
             digest.update(chunk[:count])
             writer.write(chunk[:count])
         _finish(writer, mode)
     return digest.hexdigest()
+
+
+def _read(source: int, chunks: Sequence[memoryview]) -> int:
+    """Read on; what the disk of the source refuses is not the target's fault.
+
+    Raises:
+        _UnreadableError: it can't be read any further.
+    """
+    try:
+        return os.readv(source, chunks)
+    except OSError as error:
+        raise _UnreadableError(error.strerror) from error
 
 
 def _finish(writer: BinaryIO, mode: int | None) -> None:

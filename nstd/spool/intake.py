@@ -11,9 +11,9 @@ import structlog
 
 from nstd import telemetry
 from nstd.domain import internal_failure
-from nstd.entry import State
+from nstd.entry import BEFORE_RESULT, State
 from nstd.errors import CannotWriteError, NstdError, UntouchableError
-from nstd.spool import beneath, claim, files, hot
+from nstd.spool import beneath, claim, files, hot, layout, requests
 from nstd.spool.scan import Scanner
 
 if TYPE_CHECKING:
@@ -79,7 +79,9 @@ class Intake:
         for rejection in found.rejected:
             refused += self._admit(rejection.candidate, rejection.failure, complaints)
         ordered = [image for image in found.lone if self._order(image, complaints)]
-        cancelled = tuple(entry for path in found.cancels for entry in self._cancelled(path))
+        cancelled = tuple(
+            entry for path in found.cancels for entry in self._cancelled(path, complaints)
+        )
         reasons = {one.path: one.reason for one in found.waiting if not one.settling}
         incomplete = {**reasons, **complaints}
         self._say(incomplete, frozenset(found.oddities))
@@ -108,7 +110,7 @@ class Intake:
         entry = self._row(candidate, failure)
         try:
             taken = claim.take(self._desk, entry)
-        except UntouchableError as error:
+        except (UntouchableError, CannotWriteError) as error:
             # It stays where it is and is met again by the next scan; the others go on.
             claim.forget(self._desk, entry)
             self._desk.want(entry)
@@ -147,12 +149,20 @@ class Intake:
             )
             return False
 
-    def _cancelled(self, path: Path) -> list[Entry]:
+    def _cancelled(self, path: Path, complaints: dict[Path, str]) -> list[Entry]:
         """The jobs that a cancel file means; one that means none is removed after a while."""
         found = self._desk.ledger.named(path.parent, path.stem)
         patience = self._desk.config.limits.incomplete_seconds
         if found or self._scanner.age(path) >= patience:
-            self._remove(path)
+            for entry in found:
+                if entry.state in BEFORE_RESULT:
+                    # A running job's worker may die before it hears of it, and we with it.
+                    wish = requests.Cancel(job_id=entry.job_id)
+                    requests.leave(layout.requests(self._desk.config), wish)
+            try:
+                self._remove(path)
+            except CannotWriteError as error:
+                complaints[path] = str(error)
         return found
 
     def _remove(self, path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from nstd import names
 from nstd.entry import State  # noqa: TC001 - pydantic needs it
 from nstd.errors import CannotWriteError
 from nstd.spool import files, layout
@@ -91,8 +92,7 @@ def leave(folder: Path, request: Request) -> Path:
     name = f"{time.time_ns():020}-{secrets.token_hex(4)}{_SUFFIX}"
     temporary = folder / f".{name}{layout.TEMPORARY}"
     try:
-        files.write(temporary, request.model_dump_json().encode(), _MODE)
-        _give_to_the_owner(temporary, folder)
+        _write(temporary, request.model_dump_json().encode())
         files.place(temporary, folder / name)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -113,10 +113,10 @@ def pending(folder: Path) -> list[Path]:
     """
     with files.writing(folder):
         try:
-            names = os.listdir(folder)  # noqa: PTH208 - nothing but the names is of interest
+            found = os.listdir(folder)  # noqa: PTH208 - nothing but the names is of interest
         except FileNotFoundError:
             return []
-    return [folder / name for name in sorted(names) if _is_request(name)]
+    return [folder / name for name in sorted(found) if _is_request(name)]
 
 
 def read(path: Path) -> Request:
@@ -148,14 +148,12 @@ def answer(path: Path, refused: Sequence[NstdError]) -> None:
     Raises:
         OSError: the folder refuses.
     """
-    told = [str(error) for error in refused[:_TOLD]]
+    told = [names.shown(error) for error in refused[:_TOLD]]
     if len(refused) > _TOLD:
         told.append(f"And {len(refused) - _TOLD} more.")
     target = path.with_name(path.name + _ANSWER)
     target.unlink(missing_ok=True)
-    with target.open("xb") as file:  # a new one, and not wherever a link may lead
-        os.fchmod(file.fileno(), _MODE)
-        file.write("\n".join(told).encode())
+    _write(target, "\n".join(told).encode())
 
 
 def take_answer(path: Path) -> str:
@@ -189,8 +187,13 @@ def _is_request(name: str) -> bool:
     return name.endswith(_SUFFIX) and not name.startswith(".")
 
 
-def _give_to_the_owner(path: Path, folder: Path) -> None:
-    """Root's requests are to be read by a daemon that isn't root."""
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)
+def _write(path: Path, data: bytes) -> None:
+    """A new file, flushed to disk; not wherever a link may lead that others have put there."""
+    with path.open("xb") as file:
+        file.write(data)
+        os.fchmod(file.fileno(), _MODE)
+        if os.geteuid() == 0:  # root's requests are to be read by a daemon that isn't root
+            owner = path.parent.stat()
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+        file.flush()
+        os.fsync(file.fileno())

@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Literal
 
+import structlog
+
+from nstd import telemetry
+from nstd.errors import CannotWriteError
 from nstd.spool import crashpoint, files
 from nstd.spool.desk import now
 
@@ -19,17 +23,18 @@ if TYPE_CHECKING:
 _DAY = 86_400.0
 _AT_ONCE = 200  # the main loop has other things to do
 
+_log = structlog.get_logger()
+
 
 def prune(desk: Desk) -> int:
     """Delete what is due, up to a number at once.
 
     A file that was moved away, replaced or put there by somebody else stays as it is.
 
+    One that can't be deleted is told in the log, and is due again the next time.
+
     Returns:
         How many files were deleted.
-
-    Raises:
-        CannotWriteError: a file can't be deleted.
     """
     deleted = 0
     for name in ("done", "failed"):
@@ -42,7 +47,11 @@ def prune(desk: Desk) -> int:
 def _prune(desk: Desk, name: Literal["done", "failed"], before: float) -> int:
     root, deleted = desk.config.folder(name), 0
     for path, filed in desk.ledger.filed_before(root, before, _AT_ONCE):
-        deleted += _delete(desk, path, filed)
+        try:
+            deleted += _delete(desk, path, filed)
+        except CannotWriteError as error:
+            _log.warning(telemetry.PRUNE_REFUSED, reason=str(error))
+            continue
         desk.ledger.forget_filed(path)
     return deleted
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from nstd import names
+import structlog
+
+from nstd import names, telemetry
 from nstd.entry import State
+from nstd.errors import CannotWriteError
 from nstd.spool import files, layout
 from nstd.spool.desk import now
 
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from nstd.entry import Entry
     from nstd.spool.desk import Desk
     from nstd.spool.nowfile import Progress
+
+_log = structlog.get_logger()
 
 _PAUSE = 2.0
 _SHOWN = 10
@@ -33,7 +38,7 @@ class StatusFile:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._next = 0.0
-        self._told = ""
+        self._told = self._complaint = ""
 
     def update(
         self, running: Sequence[Progress], incomplete: Mapping[Path, str], held: str
@@ -45,8 +50,7 @@ class StatusFile:
             incomplete: sidecars that wait in the inbox, and for what.
             held: why no job is begun; empty if jobs are.
 
-        Raises:
-            CannotWriteError: the inbox refuses.
+        What the inbox refuses is told in the log: jobs are done all the same.
         """
         if not self._desk.config.status_file or time.monotonic() < self._next:
             return
@@ -54,8 +58,14 @@ class StatusFile:
         text = self._text(running, incomplete, held)
         if text == self._told:
             return
-        self._write(text)
-        self._told = text
+        try:
+            self._write(text)
+        except CannotWriteError as error:
+            if str(error) != self._complaint:
+                _log.warning(telemetry.STATUS_REFUSED, reason=str(error))
+            self._complaint = str(error)
+            return
+        self._told, self._complaint = text, ""
 
     def close(self) -> None:
         """Say that nobody is at work.

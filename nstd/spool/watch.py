@@ -170,7 +170,8 @@ class Watch(FileSystemEventHandler):
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Called by watchdog, in its thread."""
         path = os.fsdecode(event.dest_path or event.src_path)
-        is_ours = f"{os.sep}{CONTROL}{os.sep}" in path or path == str(self._real / STATUS_FILE)
+        inner = path.removeprefix(str(self._real))  # above it, folders may have any name
+        is_ours = f"{os.sep}{CONTROL}{os.sep}" in inner or inner == f"{os.sep}{STATUS_FILE}"
         if not is_ours:
             self._waker.wake()
 

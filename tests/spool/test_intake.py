@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import shutil
 import time
@@ -16,12 +17,13 @@ from jobs import PAIR, again, candidate, claimed, configure, drop, end, publishe
 from nstd import telemetry
 from nstd.entry import State
 from nstd.errors import CannotWriteError, InboxAbsentError, UntouchableError
-from nstd.spool import claim, intake
+from nstd.spool import claim, intake, layout, requests
 from nstd.spool.decide import Do
 from nstd.spool.intake import Intake
 from nstd.spool.scanned import Scan
 
 if TYPE_CHECKING:
+    from nstd.config import Config
     from nstd.entry import Entry
     from nstd.spool.desk import Desk
 
@@ -112,6 +114,48 @@ def test_a_cancel_file_finds_its_job_wherever_it_is(desk: Desk, state: State) ->
     found = patient(desk).scan()
     assert [one.job_id for one in found.cancelled] == [entry.job_id]
     assert not (desk.inbox / "sub/a.cancel").exists()
+    left = [requests.read(path) for path in requests.pending(layout.requests(desk.config))]
+    # A crash may come before the worker has heard of it.
+    assert left == ([] if state is State.PUBLISHED else [requests.Cancel(job_id=entry.job_id)])
+
+
+def test_a_cancel_file_that_can_not_be_removed_stops_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told like a sidecar that waits, and other jobs are taken."""
+    claimed(desk)
+    drop(desk, "b")
+    (desk.inbox / "a.cancel").touch()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    found = Intake(desk).scan()
+    assert "a.cancel: can't be written: Read-only" in found.incomplete[Path("a.cancel")]
+    assert {entry.sidecar for entry in jobs(desk)} == {"a.yaml", "b.yaml"}
+
+
+def test_a_sidecar_whose_token_can_not_be_made_stops_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no row then, and is met again by the next scan."""
+    drop(desk, "bad")
+    drop(desk, "good")
+    token = layout.token
+
+    def odd(config: Config, entry: Entry) -> Path:
+        return (
+            desk.inbox / ("x" * 300) / "t" if entry.sidecar == "bad.yaml" else token(config, entry)
+        )
+
+    with monkeypatch.context() as patched:
+        patched.setattr(layout, "token", odd)
+        found = Intake(desk).scan()
+    assert list(found.incomplete) == [Path("bad.yaml")]
+    assert [entry.sidecar for entry in jobs(desk)] == ["good.yaml"]
+    Intake(desk).scan()
+    assert {entry.sidecar for entry in jobs(desk)} == {"good.yaml", "bad.yaml"}
 
 
 def test_a_cancel_file_ends_a_sidecar_that_waits(desk: Desk) -> None:

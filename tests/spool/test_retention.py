@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 from jobs import PAIR, configure, end, failed, published, tree
 
 from nstd.config import Retention
 from nstd.spool import layout, retention
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from nstd.spool.desk import Desk
 
 DAY = 86_400.0
@@ -94,6 +95,25 @@ def test_a_link_in_its_place_stays(desk: Desk, done: Path) -> None:
     retention.prune(desk)
     assert path.is_symlink()
     assert (done / "kept.jpg").exists()
+
+
+def test_what_can_not_be_deleted_keeps_nothing_else(
+    desk: Desk, done: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told, and tried again the next time."""
+    stuck, unlink = done / "sub/deep/a.jpg", Path.unlink
+
+    def refuse(path: Path, *, missing_ok: bool = False) -> None:
+        if path == stuck:
+            raise OSError(errno.EROFS, "Read-only file system")
+        unlink(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patched, structlog.testing.capture_logs() as logged:
+        patched.setattr(Path, "unlink", refuse)
+        assert retention.prune(desk) == 2
+    assert [line["event"] for line in logged] == ["prune.refused"]
+    assert tree(done) == {"sub/deep/a.jpg"}
+    assert retention.prune(desk) == 1
 
 
 def test_many_files_are_deleted_by_and_by(

@@ -6,15 +6,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
+import structlog
 from jobs import an_entry, claimed, configure, end, failed, published, queued
 
-from nstd.errors import CannotWriteError
 from nstd.spool import status
 from nstd.spool.nowfile import Progress
 from nstd.spool.status import StatusFile
 
 if TYPE_CHECKING:
+    import pytest
+
     from nstd.spool.desk import Desk
 
 
@@ -121,8 +122,17 @@ def test_it_can_be_done_without(desk: Desk) -> None:
     assert not (desk.inbox / "STATUS.txt").exists()
 
 
-def test_an_inbox_that_refuses_is_a_resource_problem(desk: Desk) -> None:
-    """A folder has its name."""
+def test_what_the_inbox_refuses_is_told_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder has its name; jobs are done all the same, and it is written when that is gone."""
+    monkeypatch.setattr(status, "_PAUSE", 0.0)
     (desk.inbox / "STATUS.txt").mkdir()
-    with pytest.raises(CannotWriteError, match=r"STATUS\.txt"):
-        StatusFile(desk).update([], {}, "")
+    told = StatusFile(desk)
+    with structlog.testing.capture_logs() as logged:
+        told.update([], {}, "")
+        told.update([], {}, "")
+    (line,) = logged
+    assert line["event"] == "status.refused"
+    assert "STATUS.txt" in line["reason"]
+    (desk.inbox / "STATUS.txt").rmdir()
+    told.update([], {}, "")
+    assert (desk.inbox / "STATUS.txt").is_file()

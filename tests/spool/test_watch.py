@@ -94,6 +94,21 @@ def test_the_daemons_own_folder_does_not_wake(waker: Waker, tmp_path: Path) -> N
     assert not is_woken(waker, 0.5)
 
 
+def test_a_root_below_a_folder_of_that_name_is_watched(tmp_path: Path) -> None:
+    """What lies above it may be called anything."""
+    root, waker = tmp_path / ".nstd" / "inbox", Waker()
+    (root / ".nstd").mkdir(parents=True)
+    watch = Watch(root, "inotify", waker)
+    watch.check()
+    try:
+        (root / ".nstd" / "x").touch()
+        assert not is_woken(waker, 0.5)
+        (root / "a.yaml").touch()
+        assert is_woken(waker, 5)
+    finally:
+        watch.stop()
+
+
 def test_the_status_file_does_not_wake(waker: Waker, tmp_path: Path) -> None:
     """It is ours too; one of that name in a folder is somebody's."""
     (tmp_path / ".nstd" / "status.tmp").write_text("x")
