@@ -249,7 +249,8 @@ class Daemon:
     def _tell(self) -> None:
         """Say what is going on to people who see only the share, and to the commands."""
         if not self._guard.is_absent:
-            self._teller.tell_share(self._dispatcher, self._incomplete, self._idle)
+            unasked = self._findings.unasked if self._findings else {}
+            self._teller.tell_share(self._dispatcher, self._incomplete, unasked, self._idle)
         self._teller.tell_commands(self._dispatcher, self._incomplete, self._held)
 
     @property

@@ -58,6 +58,7 @@ REQUEST_REFUSED: Final = "request.refused"  # it can't be done, or isn't underst
 INBOX_ABSENT: Final = "inbox.absent"  # not mounted: nothing is taken until it is back
 INBOX_BACK: Final = "inbox.back"
 INBOX_RETURNED: Final = "inbox.returned"  # a file that nobody knew of was put back
+INBOX_UNASKED: Final = "inbox.unasked"  # a file that is nobody's lies there for long; once
 INBOX_SKIPPED: Final = "inbox.skipped"  # has an input's name but is no regular file; once
 LEDGER_DAMAGED: Final = "ledger.damaged"  # set aside; a new one is begun
 CONFIG_RELOADED: Final = "config.reloaded"  # SIGHUP: the new one is in force

@@ -43,9 +43,15 @@ class Teller:
         if self._service.wants_status:
             self._service.status(status.line(self._desk, dispatcher.progress, idle))
 
-    def tell_share(self, dispatcher: Dispatcher, incomplete: Mapping[Path, str], idle: str) -> None:
+    def tell_share(
+        self,
+        dispatcher: Dispatcher,
+        incomplete: Mapping[Path, str],
+        unasked: Mapping[Path, str],
+        idle: str,
+    ) -> None:
         """`inbox/STATUS.txt`; only while the inbox is there."""
-        self._status.update(dispatcher.progress, incomplete, idle)
+        self._status.update(dispatcher.progress, incomplete, idle, unasked)
 
     def tell_commands(
         self, dispatcher: Dispatcher, incomplete: Mapping[Path, str], held: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,13 +18,17 @@ from nstd.spool import beneath, claim, files, hot, layout, requests
 from nstd.spool.scan import Scanner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from nstd.domain import Candidate, Failure
     from nstd.entry import Entry
     from nstd.spool.desk import Desk
     from nstd.spool.scanned import Scan
+
+# Files that nobody asks for: how many are told, and how many are looked at for that; a long queue's
+# images are not asked for by sidecars any more either.
+_TOLD, _LOOKED_AT = 20, 200
 
 _log = structlog.get_logger()
 
@@ -36,6 +41,7 @@ class Findings:
         seconds: that listing the inbox took; admitting what it found is no reason to scan less.
         settling: the next scan may find more without anything else happening.
         incomplete: sidecars that wait in the inbox, each with its reason.
+        unasked: what lies in the inbox for long and is nobody's, with what it lacks; the first.
         refused: how many were admitted only to be quarantined.
         cancelled: jobs whose owner asked for their end, wherever they are.
     """
@@ -43,6 +49,7 @@ class Findings:
     seconds: float
     settling: bool
     incomplete: dict[Path, str]
+    unasked: dict[Path, str]
     refused: int
     cancelled: tuple[Entry, ...]
 
@@ -60,6 +67,7 @@ class Intake:
         self._alive = alive
         self._scanner = Scanner(desk.config)
         self._said: dict[Path, str] = {}
+        self._unasked_before: frozenset[Path] = frozenset()
         self._skipped: frozenset[tuple[Path, str]] = frozenset()
 
     def scan(self) -> Findings:
@@ -84,9 +92,10 @@ class Intake:
         )
         reasons = {one.path: one.reason for one in found.waiting if not one.settling}
         incomplete = {**reasons, **complaints}
-        self._say(incomplete, frozenset(found.oddities))
+        unasked = self._unasked(found.unasked)
+        self._say(incomplete, unasked, frozenset(found.oddities))
         settling = found.settling or bool(ordered)
-        return Findings(seconds, settling, incomplete, refused, cancelled)
+        return Findings(seconds, settling, incomplete, unasked, refused, cancelled)
 
     def _list(self) -> Scan:
         try:
@@ -137,6 +146,13 @@ class Intake:
         found = beneath.identity(inbox, image)
         return found is None or self._desk.ledger.is_wanted(inbox, image, found, besides="")
 
+    def _unasked(self, found: Sequence[tuple[Path, str]]) -> dict[Path, str]:
+        """The first of those that no job has yet to see to; where originals stay, none is told."""
+        if self._desk.config.originals == "keep":
+            return {}
+        nobodys = (one for one in found[:_LOOKED_AT] if not self._is_in_use(one[0]))
+        return dict(itertools.islice(nobodys, _TOLD))
+
     def _order(self, image: Path, complaints: dict[Path, str]) -> bool:
         """Give an image of a hot folder its sidecar, unless a job has it; whether it got one."""
         self._alive()
@@ -174,12 +190,19 @@ class Intake:
         ):
             beneath.through(folder, path.name).unlink(missing_ok=True)
 
-    def _say(self, reasons: dict[Path, str], oddities: frozenset[tuple[Path, str]]) -> None:
+    def _say(
+        self,
+        reasons: dict[Path, str],
+        unasked: dict[Path, str],
+        oddities: frozenset[tuple[Path, str]],
+    ) -> None:
         """Log what each sidecar waits for, and what is skipped: once for each reason."""
         for path, reason in reasons.items():
             if self._said.get(path) != reason:
                 _log.info(telemetry.SCAN_WAITING, sidecar=str(path), reason=reason)
-        self._said = reasons
+        for path in unasked.keys() - self._unasked_before:
+            _log.warning(telemetry.INBOX_UNASKED, file=str(path), reason=unasked[path])
+        self._said, self._unasked_before = reasons, frozenset(unasked)
         for path, kind in sorted(oddities - self._skipped):
             _log.warning(telemetry.INBOX_SKIPPED, file=str(path), reason=f"is {kind}, not a file")
         self._skipped = oddities

@@ -27,7 +27,7 @@ from nstd.spool.scanned import NotYetError, Rejection, Scan, SettlingError, Wait
 from nstd.spool.settle import Inbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterator
 
     from nstd.config import Config
     from nstd.domain import FileIdentity
@@ -108,6 +108,7 @@ class Scanner:
             tuple(self._inbox.oddities.items()),
             Wanted(frozenset(asked), unread, began),
             lone,
+            tuple(self._unasked(asked | theirs | set(lone))),
         )
 
     def _lone(
@@ -122,6 +123,21 @@ class Scanner:
             except SettlingError as reason:
                 growing.append(Waiting(image, str(reason), settling=True))
         return tuple(found), growing
+
+    def _unasked(self, known: Collection[Path]) -> Iterator[tuple[Path, str]]:
+        """What has been there for long, and nobody knows what for."""
+        for path in self._inbox.files:
+            is_ours = names.is_sidecar(path.name) or names.is_cancel(path.name)
+            if is_ours or path.name == names.FOLDER_DEFAULTS or self._hot.is_own(path):
+                continue
+            if path in known or self._inbox.age(path) < self._config.limits.incomplete_seconds:
+                continue
+            yield (
+                path,
+                "no sidecar asks for it"
+                if names.is_image(path.name)
+                else "is no JPEG, PNG, WebP or TIFF picture, and no sidecar",
+            )
 
     def age(self, path: Path) -> float:
         """Seconds for which a file of the last scan has been as it is."""

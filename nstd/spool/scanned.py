@@ -43,6 +43,8 @@ class Scan:
         oddities: (path, what it is): has an input's name but is no regular file.
         wanted: images that sidecars ask for which stay in the inbox; the others' are their jobs'.
         lone: settled images of hot folders that no sidecar in the inbox asks for.
+        unasked: other files that have been there for long and that no sidecar in the inbox asks
+            for, with what they lack.
     """
 
     ready: tuple[Candidate, ...] = ()
@@ -52,6 +54,7 @@ class Scan:
     oddities: tuple[tuple[Path, str], ...] = ()
     wanted: Wanted = field(default_factory=Wanted)
     lone: tuple[Path, ...] = ()
+    unasked: tuple[tuple[Path, str], ...] = ()
 
     @property
     def settling(self) -> bool:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 _PAUSE = 2.0
+_NONE: Mapping[Path, str] = {}
 _SHOWN = 10
 _MINUTE = 60.0
 
@@ -41,7 +42,11 @@ class StatusFile:
         self._told = self._complaint = ""
 
     def update(
-        self, running: Sequence[Progress], incomplete: Mapping[Path, str], held: str
+        self,
+        running: Sequence[Progress],
+        incomplete: Mapping[Path, str],
+        held: str,
+        unasked: Mapping[Path, str] = _NONE,
     ) -> None:
         """Write the file if it is time and there is something new.
 
@@ -49,13 +54,14 @@ class StatusFile:
             running: what the workers are at.
             incomplete: sidecars that wait in the inbox, and for what.
             held: why no job is begun; empty if jobs are.
+            unasked: files that are nobody's, and what they lack.
 
         What the inbox refuses is told in the log: jobs are done all the same.
         """
         if not self._desk.config.status_file or time.monotonic() < self._next:
             return
         self._next = time.monotonic() + _PAUSE
-        text = self._text(running, incomplete, held)
+        text = self._text(running, incomplete, held, unasked)
         if text == self._told:
             return
         try:
@@ -86,7 +92,13 @@ class StatusFile:
             written.write_text(f"{text}\nWritten {stamp}.\n", encoding="utf-8")
             written.replace(target)
 
-    def _text(self, running: Sequence[Progress], incomplete: Mapping[Path, str], held: str) -> str:
+    def _text(
+        self,
+        running: Sequence[Progress],
+        incomplete: Mapping[Path, str],
+        held: str,
+        unasked: Mapping[Path, str],
+    ) -> str:
         counts = self._desk.ledger.count()
         waiting = self._desk.ledger.next_up(_SHOWN, float("inf"))
         number = counts.get(State.QUEUED, 0) + counts.get(State.CLAIMED, 0)
@@ -94,8 +106,10 @@ class StatusFile:
         lines = [f"Held: {names.shown(held)}"] if held else []
         lines += _section(f"Running: {len(running)}", [_progress(one) for one in running])
         lines += _section(f"Waiting: {_jobs(number)}", [_line(entry) for entry in waiting])
-        reasons = [f"{names.shown(path)}: {names.shown(why)}" for path, why in incomplete.items()]
+        reasons = _reasons(incomplete)
         lines += _section(f"Incomplete: {len(reasons)}", reasons[:_SHOWN])
+        if unasked:
+            lines += _section("Not asked for:", _reasons(unasked)[:_SHOWN])
         lines += _section(f"Failed: {counts.get(State.FAILED, 0)}", [_line(e) for e in failed])
         lines.append(f"Done: {counts.get(State.PUBLISHED, 0) + counts.get(State.RETIRED, 0)}")
         return "\n".join(lines) + "\n"
@@ -119,6 +133,10 @@ def line(desk: Desk, running: Sequence[Progress], held: str) -> str:
         doing = "idle"
     parts = [f"held: {names.shown(held)}"] if held else []
     return "; ".join([*parts, doing, f"{_jobs(waiting)} waiting"])
+
+
+def _reasons(found: Mapping[Path, str]) -> list[str]:
+    return [f"{names.shown(path)}: {names.shown(why)}" for path, why in found.items()]
 
 
 def _section(title: str, rows: list[str]) -> list[str]:

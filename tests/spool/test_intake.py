@@ -94,6 +94,29 @@ def test_what_is_incomplete_is_reported_once_for_each_reason(desk: Desk) -> None
     assert reasons == ["b.jpg is not there", "s.jpg is not there"]
 
 
+def test_what_is_nobodys_is_reported_once(desk: Desk) -> None:
+    """After a while: an image without sidecar, a file of another kind; not a job's own images."""
+    claimed(desk, "taken")
+    drop(desk, "waits", text="style: [waits.style.png, absent.jpg]\n")
+    (desk.inbox / "t.bmp").write_text("x")
+    drop(desk, "lone").unlink()
+    with structlog.testing.capture_logs() as logged:
+        assert patient(desk).scan().unasked == {}, "not before it has been there for long"
+        configure(desk, limits=desk.config.limits.model_copy(update={"incomplete_seconds": 0.0}))
+        taking = Intake(desk)
+        for _ in range(2):
+            found = taking.scan()
+    assert found.unasked == {
+        Path("lone.jpg"): "no sidecar asks for it",
+        Path("lone.style.png"): "no sidecar asks for it",
+        Path("t.bmp"): "is no JPEG, PNG, WebP or TIFF picture, and no sidecar",
+    }
+    told = [line["file"] for line in logged if line["event"] == telemetry.INBOX_UNASKED]
+    assert sorted(told) == ["lone.jpg", "lone.style.png", "t.bmp"]
+    configure(desk, originals="keep")
+    assert taking.scan().unasked == {}, "then a job's originals stay there for ever"
+
+
 def test_what_is_no_file_is_reported_once(desk: Desk) -> None:
     """22. As long as it lies there."""
     os.mkfifo(desk.inbox / "a.jpg")

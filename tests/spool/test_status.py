@@ -69,6 +69,12 @@ def test_names_can_not_forge_a_line(desk: Desk) -> None:
     assert "\nDone: 99" not in text(desk)
 
 
+def test_it_tells_what_is_nobodys(desk: Desk) -> None:
+    """So that whoever dropped it need not wait for ever."""
+    StatusFile(desk).update([], {}, "", {Path("t.bmp"): "is no picture"})
+    assert "Not asked for:\n  t.bmp: is no picture\n" in text(desk)
+
+
 def test_only_the_first_few_are_named(desk: Desk) -> None:
     """The numbers are of all."""
     for number in range(12):
