@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from engine_nan import NanEngine
-from transfers import request, total_loss
+from transfers import SHALLOW, request, total_loss
 
 from nstd.domain import Checkpoint
 from nstd.engine.descent import State
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 def by_lbfgs(**params: Any) -> StyleRequest:
-    """Ask for a small transfer by L-BFGS."""
-    return request(optimizer="lbfgs", **params)
+    """Ask for a small transfer by L-BFGS, whose objective is of shallow layers."""
+    return request(optimizer="lbfgs", **SHALLOW, **params)
 
 
 @pytest.mark.parametrize(("preset", "count"), [("fast", 12), ("quality", 6)])
@@ -107,7 +107,7 @@ def test_a_network_that_stops_answering_ends_it(engine: Engine) -> None:
 
 def test_the_estimate_counts_the_history(engine: Engine) -> None:
     """The iterations take as long as Adam's, the memory is more."""
-    adam = engine.transfer(request(480, 400, preset="fast")).estimate
+    adam = engine.transfer(request(480, 400, preset="fast", **SHALLOW)).estimate
     lbfgs = engine.transfer(by_lbfgs(width=480, height=400, preset="fast")).estimate
     assert lbfgs.seconds == adam.seconds
     assert lbfgs.memory - adam.memory > 2 * 10 * 480 * 400 * 12

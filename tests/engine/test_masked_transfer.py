@@ -86,7 +86,7 @@ def test_weighted_sums_and_their_gradient_match_float64() -> None:
 @pytest.mark.parametrize("preset", [*PRESETS, "draft"])
 def test_one_region_of_everything_is_no_region(engine: Engine, preset: str) -> None:
     """The same picture as without masks."""
-    plain = asked((), styles=1, preset=preset, iterations=2)
+    plain = asked((), styles=1, preset=preset, iterations=2, **SHALLOW)
     masked = dataclasses.replace(plain, regions=(Region("all", WHOLE, (WHOLE,)),))
     found = engine.transfer(masked).result().image
     assert np.allclose(found, engine.transfer(plain).result().image, atol=2e-3)
@@ -106,7 +106,8 @@ def test_two_regions_of_one_style_are_found_where_they_are(engine: Engine, prese
         Region("right", inner[:, ::-1].copy(), (inner[:, ::-1].copy(),)),
     )
     both = np.concatenate([first, second], 1)
-    params = StyleParams(preset=preset, min_scale=192, content_weight=0, tv_weight=0)
+    settings = {"min_scale": 192, "content_weight": 0.0, "tv_weight": 0.0, **SHALLOW}
+    params = StyleParams(preset=preset, **settings)
     wanted = StyleRequest(both, (StyleImage(both),), params, regions=regions)
     rightly, _ = evaluated(engine, wanted, both)
     wrongly, _ = evaluated(engine, wanted, np.concatenate([second, first], 1))
@@ -216,7 +217,8 @@ def test_each_region_starts_in_its_styles_colours(engine: Engine) -> None:
 
 def test_a_texture_may_have_regions(engine: Engine) -> None:
     """They say where in it each style is; there is no content to be left."""
-    wanted = dataclasses.replace(asked(halves(), preset="fast", iterations=2), content=None)
+    wanted = asked(halves(), preset="fast", iterations=2, **SHALLOW)
+    wanted = dataclasses.replace(wanted, content=None)
     wanted = dataclasses.replace(wanted, texture_shape=(80, 96))
     assert engine.transfer(wanted).result().image.shape == (80, 96, 3)
 

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from conftest import picture
 from engine_nan import NanEngine
-from transfers import make, request, total_loss
+from transfers import SHALLOW, make, request, total_loss
 
 from nstd.domain import StyleImage, StyleRequest
 from nstd.engine.descent import Schedule, State
@@ -157,12 +157,12 @@ def test_equal_styles_blend_to_themselves(engine: Engine) -> None:
 def test_a_loss_that_is_no_number_stops_and_fails(engine: Engine) -> None:
     """By default a diverged optimisation is an error that says where and what to do."""
     with pytest.raises(NonFiniteLossError, match=r"at iteration 3.*Lower learning_rate"):
-        NanEngine(engine, 3).transfer(request(preset="classic", iterations=9)).result()
+        NanEngine(engine, 3).transfer(request(preset="classic", iterations=9, **SHALLOW)).result()
 
 
 def test_a_loss_that_is_no_number_can_keep_the_best(engine: Engine) -> None:
     """By policy the best finite iterate is the result, with a note."""
-    wanted = request(preset="classic", iterations=9, on_nonfinite="keep_best")
+    wanted = request(preset="classic", iterations=9, on_nonfinite="keep_best", **SHALLOW)
     result = NanEngine(engine, 3).transfer(wanted).result()
     assert len(result.trace) == 4
     assert math.isnan(result.trace[-1].total)
@@ -174,7 +174,9 @@ def test_a_loss_that_is_no_number_can_keep_the_best(engine: Engine) -> None:
 
 def test_the_last_iterate_is_none_where_it_is_no_picture(engine: Engine) -> None:
     """Whoever asks for the last gets the best after a divergence."""
-    wanted = request(preset="classic", iterations=9, on_nonfinite="keep_best", keep="last")
+    wanted = request(
+        preset="classic", iterations=9, on_nonfinite="keep_best", keep="last", **SHALLOW
+    )
     result = NanEngine(engine, 3).transfer(wanted).result()
     assert result.kept == "best"
     assert np.isfinite(result.image).all()
@@ -184,7 +186,7 @@ def test_no_finite_iterate_at_all_fails_whatever_the_policy(engine: Engine) -> N
     """There is no best iterate to keep."""
     with pytest.raises(NonFiniteLossError):
         NanEngine(engine, 0).transfer(
-            request(preset="classic", iterations=3, on_nonfinite="keep_best")
+            request(preset="classic", iterations=3, on_nonfinite="keep_best", **SHALLOW)
         ).result()
 
 
@@ -291,7 +293,9 @@ def test_strength_moves_style_against_content(engine: Engine) -> None:
     """More strength ends with less style loss and more content loss, in every preset."""
     for preset in ("fast", "classic"):
         weak, strong = (
-            engine.transfer(request(preset=preset, iterations=25, strength=strength)).result()
+            engine.transfer(
+                request(preset=preset, iterations=25, strength=strength, **SHALLOW)
+            ).result()
             for strength in (0.1, 10)
         )
         assert weak.loss is not None
