@@ -167,12 +167,13 @@ def _pixels(source: Source, role: str) -> Float32Image:
         return images.load(Path(source), limits=images.ImageLimits(), name=str(source)).rgb
     given = np.asarray(source)
     pixels = given.astype(np.float32)
-    if pixels.ndim != _CHANNELS or pixels.shape[2] != _CHANNELS or not np.isfinite(pixels).all():
+    is_picture = pixels.ndim == _CHANNELS and pixels.shape[2] == _CHANNELS and pixels.size
+    if not is_picture or not np.isfinite(pixels).all():
         raise ImageError(
             f"the {role} array must be finite and of shape [H, W, 3], not {pixels.shape}",
             remedy="pass float32 RGB in [0, 1]",
         )
-    in_range = not pixels.size or -_OVERSHOT <= pixels.min() <= pixels.max() <= 1 + _OVERSHOT
+    in_range = -_OVERSHOT <= pixels.min() <= pixels.max() <= 1 + _OVERSHOT
     if given.dtype.kind != "f" or not in_range:
         raise ImageError(
             f"the {role} array must hold floats in [0, 1], not {given.dtype} from "

@@ -75,6 +75,7 @@ class Clerk:
         pending = requests.pending(layout.requests(self._desk.config))
         left = {path.name for path in pending}
         self._put_off = {name: at for name, at in self._put_off.items() if name in left}
+        self._complaints = {name: said for name, said in self._complaints.items() if name in left}
         for path in pending:
             if self._put_off.get(path.name, 0.0) > time.monotonic():
                 self.wakes_at = min(self.wakes_at, self._put_off[path.name])
@@ -199,7 +200,7 @@ class Clerk:
         self.wakes_at = min(self.wakes_at, self._put_off[path.name])
         if self._complaints.get(path.name) != reason:
             _log.warning(telemetry.REQUEST_WAITS, kind=kind, reason=reason)
-        self._complaints = {path.name: reason}
+        self._complaints[path.name] = reason
 
     def _answer(self, path: Path, *refused: NstdError) -> None:
         """Let who asked know; what can't be written is in the log."""

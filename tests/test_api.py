@@ -113,7 +113,13 @@ def test_a_picture_to_start_from(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [np.zeros((4, 4)), np.zeros((4, 4, 4)), np.full((20, 20, 3), np.nan)]
+    "wrong",
+    [
+        np.zeros((4, 4)),
+        np.zeros((4, 4, 4)),
+        np.full((20, 20, 3), np.nan),
+        np.zeros((0, 4, 3), np.uint8),
+    ],
 )
 def test_arrays_that_are_no_pictures_are_refused(wrong: np.ndarray) -> None:
     """The message says which one and what is expected."""
