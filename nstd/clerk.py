@@ -58,16 +58,17 @@ class Clerk:
     def heed(self, *, has_inbox: bool) -> bool:
         """Do what there is to do, in the order in which it was asked, for a short time.
 
+        What the ledger or a folder refuses is tried again after a while; nothing else waits for it.
+
         Args:
             has_inbox: without it, what concerns it waits.
 
         Returns:
             Whether files may have been put into the inbox.
 
-        What the ledger or a folder refuses is tried again after a while; nothing else waits for it.
-
         Raises:
             InboxAbsentError: the inbox is gone; the request stays.
+            CannotWriteError: the requests' own folder can't be listed.
         """
         self.wakes_at = math.inf
         self._deadline = time.monotonic() + _TURN_SECONDS

@@ -17,7 +17,7 @@ from nstd.commands.watching import age
 from nstd.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from nstd.entry import State
     from nstd.folders import Folders
@@ -35,16 +35,16 @@ JobArgument = Annotated[
 def cancel(*, job: JobArgument, root: RootOption = None, config: ConfigOption = None) -> None:
     """End a job that has no result yet, also while it runs; its files go to failed/."""
     from nstd import names
-    from nstd.entry import State
+    from nstd.entry import BEFORE_RESULT
     from nstd.spool import requests
 
     folders = read_folders(root, config)
-    open_states = (State.QUEUED, State.CLAIMED, State.RUNNING)
-    is_taken = any(record.state in open_states for record in _matching(folders, job))
+    found = _matching(folders, job)
+    is_taken = any(record.state in BEFORE_RESULT for record in found)
     if not is_taken and _withdraw(folders, job):
         typer.echo(f"asked to cancel {names.shown(job)}, which nstd has not begun to look at")
         return
-    record = _one(folders, job, open_states, "only jobs without a result can be cancelled")
+    record = _one(found, job, BEFORE_RESULT, "only jobs without a result can be cancelled")
     _ask(folders, requests.Cancel(job_id=record.job_id), f"cancel {_told(record)}")
 
 
@@ -68,7 +68,9 @@ def retry(
         raise UsageError("retry takes a job or --all-failed", remedy="give one of them")
     if job is not None:
         states = (State.FAILED, State.CANCELLED)
-        record = _one(folders, job, states, "only jobs in failed/ can be tried again")
+        record = _one(
+            _matching(folders, job), job, states, "only jobs in failed/ can be tried again"
+        )
         what = f"try {_told(record)} again"
         ids = [record.job_id]
     else:
@@ -146,15 +148,14 @@ def _withdraw(folders: Folders, name: str) -> bool:
     return True
 
 
-def _one(folders: Folders, text: str, states: Collection[State], rule: str) -> Record:
-    """The job that a user means, among those that fit.
+def _one(found: Sequence[Record], text: str, states: Collection[State], rule: str) -> Record:
+    """The job that a user means, among those that match.
 
     Raises:
         UsageError: none does, or several do.
     """
     from nstd import names
 
-    found = _matching(folders, text)
     fits = [record for record in found if record.state in states]
     # Jobs of one name come one after the other; the beginning of an id means one job, or is too
     # short.

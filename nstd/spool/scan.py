@@ -126,11 +126,13 @@ class Scanner:
 
     def _unasked(self, known: Collection[Path]) -> Iterator[tuple[Path, str]]:
         """What has been there for long, and nobody knows what for."""
+        patience = self._config.limits.incomplete_seconds
         for path in self._inbox.files:
-            is_ours = names.is_sidecar(path.name) or names.is_cancel(path.name)
-            if is_ours or path.name == names.FOLDER_DEFAULTS or self._hot.is_own(path):
+            if path in known or self._inbox.age(path) < patience or self._hot.is_own(path):
                 continue
-            if path in known or self._inbox.age(path) < self._config.limits.incomplete_seconds:
+            if names.is_sidecar(path.name) or names.is_cancel(path.name):
+                continue
+            if path.name == names.FOLDER_DEFAULTS:
                 continue
             yield (
                 path,

@@ -50,13 +50,13 @@ class StatusFile:
     ) -> None:
         """Write the file if it is time and there is something new.
 
+        What the inbox refuses is told in the log: jobs are done all the same.
+
         Args:
             running: what the workers are at.
             incomplete: sidecars that wait in the inbox, and for what.
             held: why no job is begun; empty if jobs are.
             unasked: files that are nobody's, and what they lack.
-
-        What the inbox refuses is told in the log: jobs are done all the same.
         """
         if not self._desk.config.status_file or time.monotonic() < self._next:
             return
