@@ -248,7 +248,8 @@ def _paint(
     )
     ends = list(itertools.accumulate(transfer.planned for transfer in checked))
     del checked  # a finished transfer keeps its pictures
-    bar.tell(f"{len(wanted)} pictures, about {estimate}")
+    count = len(wanted)
+    bar.tell(f"{count} picture{'s' if count > 1 else ''}, about {estimate}")
     painted = []
     for number, (one, end) in enumerate(zip(wanted, ends, strict=True), start=1):
         what = f"painting {number} of {len(wanted)}"
