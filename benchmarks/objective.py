@@ -65,7 +65,7 @@ class Course:
     Attributes:
         preparing: seconds before the first iteration: draft and targets.
         seconds: of each iteration.
-        objectives: exact ones, of what would be kept after each iteration.
+        objectives: exact ones, of what would be kept after each iteration, if asked for.
     """
 
     preparing: float
@@ -152,7 +152,9 @@ def compare_quality(
     ]
 
 
-def descend(engine: Engine, wanted: StyleRequest, evaluate: Callable[[Any], float]) -> Course:
+def descend(
+    engine: Engine, wanted: StyleRequest, evaluate: Callable[[Any], float] | None = None
+) -> Course:
     """Run a preset of one scale step by step, and evaluate after each with the clock stopped."""
     started = time.perf_counter()
     plan = Plan(engine, wanted)
@@ -165,8 +167,9 @@ def descend(engine: Engine, wanted: StyleRequest, evaluate: Callable[[Any], floa
         state, terms, _ = descent.run(state, targets, weights, schedule, tf.constant(1))
         terms.numpy()
         course.seconds.append(time.perf_counter() - started)
-        average = state.average / state.average_weight
-        course.objectives.append(min(evaluate(state.best_image), evaluate(average)))
+        if evaluate is not None:
+            average = state.average / state.average_weight
+            course.objectives.append(min(evaluate(state.best_image), evaluate(average)))
     return course
 
 
@@ -174,10 +177,10 @@ def compare_fast(engine: Engine, wanted: StyleRequest, iterations: int) -> list[
     """`fast` against the plain loop; `fast` is timed before and after it, in case others work."""
     evaluate = evaluator(engine, wanted)
     mirror = [dataclasses.replace(one, rgb=one.rgb[:, ::-1].copy()) for one in wanted.styles]
-    descend(engine, dataclasses.replace(wanted, styles=tuple(mirror)), evaluate)  # warms up
+    descend(engine, dataclasses.replace(wanted, styles=tuple(mirror)))  # warms up
     first = descend(engine, wanted, evaluate)
     plain_seconds, goal = run_plain(engine, wanted, evaluate, iterations)
-    second = descend(engine, wanted, evaluate)
+    second = descend(engine, wanted)
     reached = next((i for i, found in enumerate(first.objectives) if found <= goal), None)
     lowest = (
         f"plain {goal:.4f} in {plain_seconds:.0f} s, fast {first.objectives[-1]:.4f} at its end"
