@@ -13,7 +13,7 @@ from nstd.domain import Region, StyleImage, StyleRequest
 from nstd.engine import weights
 from nstd.engine.build import build
 from nstd.errors import ImageError, ParamsError
-from nstd.params import StyleParams
+from nstd.params import MAX_STYLE_WEIGHT, StyleParams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,6 +35,7 @@ def stylize(
     style: Source | Sequence[Source],
     params: StyleParams | None = None,
     *,
+    style_weights: Sequence[float] | None = None,
     init: Source | None = None,
     regions: Sequence[Region] | None = None,
     using: Engine | None = None,
@@ -44,8 +45,9 @@ def stylize(
     Args:
         content: a file, or float RGB [H, W, 3] in [0, 1], beyond which what a resampling may have
             overshot by is clipped; None makes a texture of the style.
-        style: likewise, or several that blend in equal shares.
+        style: likewise, or several that blend.
         params: default: the default preset at the content's size, up to 1024 pixels.
+        style_weights: the styles' shares in the blend, above 0, one for each; default: equal.
         init: a picture to start from, in place of what `params.init` says; stretched to the
             result's size.
         regions: which parts of the content are painted how, in place of what `content_mask` and
@@ -57,13 +59,21 @@ def stylize(
 
     Raises:
         ImageError: an image can't be decoded, is too large or too small, or isn't an image.
-        ParamsError: there is no style; or masks don't match, or are empty.
+        ParamsError: there is no style, or its weight is none; or masks don't match, or are empty.
         TooLargeError: even by tiles, it would take more than `params.max_memory`, or than the
             machine has.
         WeightsError: the network's weights can't be had.
         NonFiniteLossError: the optimisation diverged.
     """
-    return start(content, style, params, init=init, regions=regions, using=using).result()
+    return start(
+        content,
+        style,
+        params,
+        style_weights=style_weights,
+        init=init,
+        regions=regions,
+        using=using,
+    ).result()
 
 
 def start(
@@ -71,6 +81,7 @@ def start(
     style: Source | Sequence[Source],
     params: StyleParams | None = None,
     *,
+    style_weights: Sequence[float] | None = None,
     init: Source | None = None,
     regions: Sequence[Region] | None = None,
     using: Engine | None = None,
@@ -99,7 +110,7 @@ def start(
         regions = masks.regions(params, len(pictures), lambda name: _pixels(name, "mask"), side)
     request = StyleRequest(
         None if content is None else pixels,
-        tuple(StyleImage(rgb) for rgb in pictures),
+        _weighted(pictures, style_weights),
         params,
         texture_shape=(height, width),
         start=None if begin is None else _pixels(begin, "init"),
@@ -129,6 +140,25 @@ def engine(
 @functools.cache
 def _engine(precision: Precision, threads: int, deterministic: bool) -> Engine:  # noqa: FBT001 - as `engine`, however that is called
     return build(weights.resolve(None), precision, threads, deterministic=deterministic)
+
+
+def _weighted(
+    pictures: Sequence[Float32Image], given: Sequence[float] | None
+) -> tuple[StyleImage, ...]:
+    """Style images with their shares."""
+    shares = [1.0] * len(pictures) if given is None else given
+    if len(shares) != len(pictures):
+        raise ParamsError(
+            f"style_weights: {len(shares)} for {len(pictures)} style images",
+            remedy="pass one for each, in their order",
+        )
+    for share in shares:
+        if not 0 < share <= MAX_STYLE_WEIGHT:
+            raise ParamsError(
+                f"style_weights: {share} is no share",
+                remedy=f"pass numbers above 0 and up to {MAX_STYLE_WEIGHT:g}",
+            )
+    return tuple(StyleImage(rgb, float(share)) for rgb, share in zip(pictures, shares, strict=True))
 
 
 def _checked(regions: Iterable[Region], styles: int) -> tuple[Region, ...]:

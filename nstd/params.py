@@ -54,6 +54,7 @@ FORMATS: Final[Mapping[str, OutputFormat]] = {
 }
 
 DEFAULT_LONG_SIDE = 1024
+MAX_STYLE_WEIGHT: Final = 1e6
 _SIDES = (16, 32768)
 _INITS = ("adain", "content", "random", "style_stats")
 LAYERS: tuple[str, ...] = tuple(

@@ -21,7 +21,7 @@ from pydantic import (
 
 from nstd import names
 from nstd.errors import SidecarError
-from nstd.params import FORMATS, StyleParams
+from nstd.params import FORMATS, MAX_STYLE_WEIGHT, StyleParams
 from nstd.strict_yaml import YamlError, load_mapping
 from nstd.validation import problems, summarise
 
@@ -75,7 +75,7 @@ class WeightedStyle(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     image: FileName
-    weight: float = Field(default=1.0, gt=0, le=1e6)
+    weight: float = Field(default=1.0, gt=0, le=MAX_STYLE_WEIGHT)
 
 
 # One style, or several: names and weighted ones.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def stylize(
     content: Path | None,
-    styles: Sequence[Path],
+    styles: Sequence[WeightedFile],
     output: Path,
     values: Mapping[str, Any],
     *,
@@ -34,7 +34,7 @@ def stylize(
 
     Args:
         content: the content image; None makes a texture of the styles.
-        styles: the style images; they blend in equal shares.
+        styles: the style images and their shares in the blend.
         output: replaced if it exists; its suffix gives the format.
         values: parameters.
         deterministic: the same pictures and parameters give the same bytes.
@@ -54,7 +54,7 @@ def stylize(
             remedy="leave one of them out: the suffix gives the format",
         )
     params = StyleParams.parse({**values, "format": form})
-    read = [*([content] if content else []), *styles]
+    read = [*([content] if content else []), *(style.path for style in styles)]
     read += [Path(name) for name in (params.init_file, *params.mask_files) if name]
     refuse_input(output, read)
     with (
@@ -66,7 +66,7 @@ def stylize(
             output.stem,
             Path(work),
             WeightedFile(content, str(content), 1.0) if content else None,
-            tuple(WeightedFile(style, str(style), 1.0) for style in styles),
+            tuple(styles),
             params,
             WeightedFile(Path(params.init_file), params.init_file, 1.0)
             if params.init_file
@@ -103,7 +103,8 @@ def stylize(
         },
         "report": str(output.with_suffix(REPORT)) if rendered.report else None,
         "content": str(content) if content else None,
-        "styles": [str(style) for style in styles],
+        "styles": [style.name for style in styles],
+        "style_weights": [style.weight for style in styles],
         **rendered.facts,
     }
 

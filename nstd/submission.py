@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from nstd.config import Config
+    from nstd.domain import WeightedFile
 
 _TRIES = 1000
 _MASKS = ("content_mask", "style_mask")
@@ -43,12 +44,12 @@ class Order:
 
     Attributes:
         content: the content image; None makes a texture of the styles.
-        styles: the style images; they blend in equal shares.
+        styles: the style images and their shares in the blend.
         values: further keys of the sidecar; images that `init` and masks name are paths like these.
     """
 
     content: Path | None
-    styles: Sequence[Path]
+    styles: Sequence[WeightedFile]
     values: Mapping[str, Any]
 
     @property
@@ -56,7 +57,7 @@ class Order:
         """The images to copy: content, styles, start, masks."""
         return [
             *([self.content] if self.content else []),
-            *self.styles,
+            *(style.path for style in self.styles),
             *(Path(name) for name in self._further),
         ]
 
@@ -70,6 +71,11 @@ class Order:
         for number, name in enumerate(dict.fromkeys(masks), start=1):
             found.setdefault(name, f".mask{number}")
         return found
+
+    @property
+    def _is_weighted(self) -> bool:
+        """Whether the shares differ."""
+        return len({style.weight for style in self.styles}) > 1
 
     def names(self, stem: str) -> list[str]:
         """What they are called beside a sidecar: after it, so that jobs share none by accident."""
@@ -88,7 +94,11 @@ class Order:
         """The sidecar's text."""
         called = self.names(stem)
         content = [called.pop(0)] if self.content else [sidecar.TEXTURE]
-        styles, further = called[: len(self.styles)], called[len(self.styles) :]
+        styles = [
+            {"image": image, "weight": style.weight} if self._is_weighted else image
+            for image, style in zip(called, self.styles, strict=False)
+        ]
+        further = called[len(self.styles) :]
         copies = dict(zip(self._further, further, strict=True))
         images = {
             key: regions.renamed(self.values[key], copies)
@@ -123,7 +133,7 @@ def submit(config: Config, order: Order, name: str | None = None) -> str:
         InboxAbsentError: the inbox is not there, or not mounted.
         CannotWriteError: the inbox refuses.
     """
-    stem = name or (order.content or order.styles[0]).stem
+    stem = name or (order.content or order.styles[0].path).stem
     _refuse_odd(stem, order, config.ignore)
     for picture in order.pictures:
         _check(config, picture)

@@ -53,6 +53,27 @@ def test_the_size_is_the_one_asked_for() -> None:
         assert nstd.stylize(content, content, params).image.shape == (width // 2, width, 3)
 
 
+def test_styles_blend_by_their_weights() -> None:
+    """Equal shares unless told; one that is next to nothing leaves the other style alone."""
+    content, styles = picture(48, 32), [picture(32, 32, 1), picture(32, 32, 2)]
+
+    def blend(weights: list[float] | None) -> np.ndarray:
+        return nstd.stylize(content, styles, DRAFT, style_weights=weights).image
+
+    assert np.array_equal(blend(None), blend([3, 3]))
+    alone = nstd.stylize(content, styles[1], DRAFT).image
+    assert np.abs(blend([1e-6, 1e3]) - alone).max() < 1e-3
+    assert np.abs(blend([1, 3]) - alone).mean() < np.abs(blend([3, 1]) - alone).mean()
+
+
+@pytest.mark.parametrize("weights", [[1], [1, 2, 3], [1, 0], [1, -1], [1, float("nan")], [1, 1e7]])
+def test_weights_that_are_none_are_refused(weights: list[float]) -> None:
+    """By the argument's name."""
+    styles = [picture(32, 32, 1), picture(32, 32, 2)]
+    with pytest.raises(ParamsError, match="style_weights: "):
+        nstd.stylize(picture(48, 32), styles, DRAFT, style_weights=weights)
+
+
 WHOLE = np.ones((1, 1), np.float32)
 HALF = np.repeat(np.array([[1, 0]], np.float32), 2, axis=0)
 

@@ -111,17 +111,18 @@ def test_stylize_starts_from_a_picture(tmp_path: Path) -> None:
 
 
 def test_stylize_tells_what_it_did_as_json(tmp_path: Path) -> None:
-    """Several styles blend; the facts are those of a manifest."""
+    """Several styles blend by their shares; the facts are those of a manifest."""
     content = save_picture(tmp_path / "c.jpg")
     styles = [save_picture(tmp_path / f"{seed}.png", seed=seed) for seed in (1, 2)]
     done = run(
         "stylize", content, *styles, "-o", tmp_path / "o.png",
-        "--preset", "draft", "--set", "report=true", "--json",
+        "--style-weights", "3,1", "--preset", "draft", "--set", "report=true", "--json",
     )  # fmt: skip
     facts = json.loads(done.stdout)
     assert facts["report"] == str(tmp_path / "o.report.html")
     assert "Content: c.jpg" in (tmp_path / "o.report.html").read_text()
     assert facts["styles"] == [str(style) for style in styles]
+    assert facts["style_weights"] == [3, 1]
     assert facts["output"]["width"] == 64
     assert facts["parameters"]["preset"] == "draft"
     assert np.asarray(Image.open(tmp_path / "o.png")).std() > 10

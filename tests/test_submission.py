@@ -7,11 +7,13 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from conftest import save_picture
 from jobs import configure, scan, tree
 
 from nstd import submission
 from nstd.config import Limits
+from nstd.domain import WeightedFile
 from nstd.errors import (
     CannotWriteError,
     ImageError,
@@ -24,9 +26,12 @@ from nstd.spool import files, layout, renaming
 from nstd.submission import Order
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from nstd.spool.desk import Desk
+
+STYLES = ["x.style1.jpg", "x.style2.jpg"]
 
 
 @pytest.fixture
@@ -47,10 +52,14 @@ def submit(
     /,
     *styles: Path,
     name: str | None = None,
+    weights: Sequence[float] = (1, 1),
     **values: Any,
 ) -> str:
     """Submit to a desk's inbox."""
-    return submission.submit(desk.config, Order(content, styles, values), name)
+    weighted = [
+        WeightedFile(style, str(style), w) for style, w in zip(styles, weights, strict=False)
+    ]
+    return submission.submit(desk.config, Order(content, weighted, values), name)
 
 
 def test_what_is_dropped_is_a_job(desk: Desk, pictures: list[Path]) -> None:
@@ -74,6 +83,27 @@ def test_blends_textures_and_starts(desk: Desk, pictures: list[Path]) -> None:
         ("style", "x.style2.jpg"),
         ("init", "x.init.jpg"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("weights", "written"),
+    [
+        (
+            (2, 0.5),
+            [{"image": "x.style1.jpg", "weight": 2}, {"image": "x.style2.jpg", "weight": 0.5}],
+        ),
+        ((3, 3), ["x.style1.jpg", "x.style2.jpg"]),
+    ],
+)
+def test_shares_of_a_blend(
+    desk: Desk, pictures: list[Path], weights: list[float], written: list[Any]
+) -> None:
+    """They are in the sidecar where they differ, for the daemon and whoever reads it."""
+    submit(desk, *pictures, weights=weights)
+    assert yaml.safe_load((desk.inbox / "x.yaml").read_text())["style"] == written
+    (found,) = scan(desk).values()
+    styles = [source for source in found.sources if source.role == "style"]
+    assert styles[0].weight / styles[1].weight == weights[0] / weights[1]
 
 
 def test_masks_are_dropped_beside_the_others(desk: Desk, pictures: list[Path]) -> None:

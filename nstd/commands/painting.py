@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nstd.commands.options import SetOption, print_json, settings
+from nstd.commands.options import (
+    ContentArgument,
+    PresetOption,
+    SetOption,
+    SizeOption,
+    StylesArgument,
+    StyleWeightsOption,
+    print_json,
+    settings,
+    weigh,
+)
 
 if TYPE_CHECKING:
     from typing import Never
@@ -16,12 +26,8 @@ if TYPE_CHECKING:
 
 def stylize(
     *,
-    content: Annotated[
-        Path, typer.Argument(help="Content image; `none` makes a texture of the styles.")
-    ],
-    styles: Annotated[
-        list[Path], typer.Argument(metavar="STYLE...", help="Style images; several blend.")
-    ],
+    content: ContentArgument,
+    styles: StylesArgument,
     output: Annotated[
         Path,
         typer.Option(
@@ -31,8 +37,9 @@ def stylize(
             help="Result: .png .jpg .webp .tiff; replaced if it exists.",
         ),
     ],
-    preset: Annotated[str | None, typer.Option(help="draft, fast, quality or classic.")] = None,
-    size: Annotated[str | None, typer.Option(help="Long side in pixels, or `original`.")] = None,
+    style_weights: StyleWeightsOption = None,
+    preset: PresetOption = None,
+    size: SizeOption = None,
     assignments: SetOption = None,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="Give the same bytes each time.")
@@ -44,9 +51,10 @@ def stylize(
 
     signal.signal(signal.SIGTERM, _interrupt)
 
-    values = _values(assignments, preset, size)
+    values = settings(assignments, preset, size)
     picture = None if str(content) == "none" else content
-    facts = single.stylize(picture, styles, output, values, deterministic=deterministic)
+    weighted = weigh(styles, style_weights)
+    facts = single.stylize(picture, weighted, output, values, deterministic=deterministic)
     if as_json:
         print_json(facts)
     else:
@@ -72,7 +80,7 @@ def compare(
             metavar="KEY=VALUE,...", help="A parameter to vary; once for a list, twice for a table."
         ),
     ],
-    preset: Annotated[str | None, typer.Option(help="draft, fast, quality or classic.")] = None,
+    preset: PresetOption = None,
     size: Annotated[
         str | None, typer.Option(help="Long side of each picture in pixels; default: 256.")
     ] = None,
@@ -84,7 +92,7 @@ def compare(
 
     signal.signal(signal.SIGTERM, _interrupt)
 
-    facts = comparison.compare(content, style, output, _values(assignments, preset, size), grid)
+    facts = comparison.compare(content, style, output, settings(assignments, preset, size), grid)
     if as_json:
         print_json(facts)
     else:
@@ -119,18 +127,6 @@ def bench(
     Console(stderr=as_json).print(measuring.tables(report))
     if as_json:
         print_json(report.plain())
-
-
-def _values(assignments: list[str] | None, preset: str | None, size: str | None) -> dict[str, Any]:
-    """The parameters that the options name.
-
-    Raises:
-        UsageError: one is named twice, or see `settings`.
-    """
-    preferred = ([] if preset is None else [f"preset={preset}"]) + (
-        [] if size is None else [f"size={size}"]
-    )
-    return settings([*preferred, *(assignments or [])])
 
 
 def _interrupt(*_: object) -> Never:

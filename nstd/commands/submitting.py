@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nstd.commands.options import ConfigOption, RootOption, SetOption, read_config, settings
+from nstd.commands.options import (
+    ConfigOption,
+    ContentArgument,
+    PresetOption,
+    RootOption,
+    SetOption,
+    SizeOption,
+    StylesArgument,
+    StyleWeightsOption,
+    read_config,
+    settings,
+    weigh,
+)
 
 if TYPE_CHECKING:
     from nstd.config import Config
@@ -16,12 +28,11 @@ if TYPE_CHECKING:
 
 def submit(
     *,
-    content: Annotated[
-        Path, typer.Argument(help="Content image; `none` makes a texture of the styles.")
-    ],
-    styles: Annotated[
-        list[Path], typer.Argument(metavar="STYLE...", help="Style images; several blend.")
-    ],
+    content: ContentArgument,
+    styles: StylesArgument,
+    style_weights: StyleWeightsOption = None,
+    preset: PresetOption = None,
+    size: SizeOption = None,
     assignments: SetOption = None,
     name: Annotated[
         str | None, typer.Option("--name", help="The job's; default: the content's, numbered.")
@@ -38,7 +49,8 @@ def submit(
     found = read_config(root, config)
     began = time.time()
     picture = None if str(content) == "none" else content
-    order = submission.Order(picture, styles, settings(assignments or []))
+    values = settings(assignments, preset, size)
+    order = submission.Order(picture, weigh(styles, style_weights), values)
     job = submission.submit(found, order, name)
     typer.echo(_wait(found, job, began) if wait else job)
 

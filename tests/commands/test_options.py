@@ -47,3 +47,41 @@ def test_a_parameter_is_given_once() -> None:
     """The second would replace the first without a word."""
     with pytest.raises(UsageError, match="size is given twice"):
         options.settings(["size=64", " size=96"])
+
+
+def test_preset_and_size_are_parameters() -> None:
+    """Their options stand for `--set`, and clash with it."""
+    assert options.settings(["seed=3"], "fast", "64") == {"preset": "fast", "size": 64, "seed": 3}
+    with pytest.raises(UsageError, match="preset is given twice"):
+        options.settings(["preset=draft"], "fast")
+
+
+def test_shares_of_styles() -> None:
+    """One for each in their order; equal ones if nobody says otherwise."""
+    styles = [Path("a.png"), Path("b.png")]
+    assert [(one.path.name, one.weight) for one in options.weigh(styles, "2, .5")] == [
+        ("a.png", 2.0),
+        ("b.png", 0.5),
+    ]
+    assert [one.weight for one in options.weigh(styles, None)] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("shares", "message"),
+    [
+        ("2", "1 for 2 style images"),
+        ("2,1,1", "3 for 2 style images"),
+        ("2,0", "0 is no share"),
+        ("-1,2", "-1 is no share"),
+        ("2,nan", "nan is no share"),
+        ("inf,1", "inf is no share"),
+        ("1e9,1", "1e9 is no share"),
+        ("2,", "nothing is no share"),
+        ("2,one", "one is no share"),
+    ],
+)
+def test_shares_that_are_none(shares: str, message: str) -> None:
+    """The option, the number and the remedy are named."""
+    with pytest.raises(UsageError, match=f"--style-weights.*{message}") as caught:
+        options.weigh([Path("a.png"), Path("b.png")], shares)
+    assert caught.value.remedy
