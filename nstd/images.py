@@ -16,9 +16,8 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from PIL import ExifTags, Image, ImageFile
+from PIL import ExifTags, Image, ImageFile, PngImagePlugin
 from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
@@ -59,6 +58,10 @@ _DECODER_ERRORS = (
     struct.error,
     zlib.error,
 )
+
+# A colour profile or a comment may take this much of a PNG when unpacked; Pillow's one MiB is less
+# than profiles made of tables have, as scanners and printers do.
+PngImagePlugin.MAX_TEXT_CHUNK = 16 << 20
 
 _HEAD_BYTES = 30  # enough to tell the format, and a WebP's size
 _TURNS = {
@@ -258,7 +261,7 @@ def _identify(file: BinaryIO, limits: ImageLimits, name: str) -> ImageFile.Image
     if head.startswith(b"\xff\xd8\xff"):
         image = JpegImageFile(file)
     elif head.startswith(b"\x89PNG\r\n\x1a\n"):
-        image = PngImageFile(file)
+        image = PngImagePlugin.PngImageFile(file)
     elif head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         # The decoder takes memory for all pixels as soon as it is made.
         _check_pixels(_webp_size(head), limits, name)

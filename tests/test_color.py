@@ -108,6 +108,19 @@ def test_wide_gamut_is_converted(tmp_path: Path, suffix: str) -> None:
     assert picture.notes == ()
 
 
+@pytest.mark.parametrize("mebibytes", [2, 12])
+def test_a_large_profile_is_a_profile(tmp_path: Path, mebibytes: int) -> None:
+    """One of a PNG may have tables of more than Pillow's one MiB, and still converts."""
+    tables = np.random.default_rng(0).bytes(mebibytes << 20)
+    profile = rgb_profile(DISPLAY_P3) + tables
+    profile = struct.pack(">I", len(profile)) + profile[4:]
+    Image.fromarray(COLORS).save(tmp_path / "a.png", icc_profile=profile)
+    linear = (COLORS / 255) ** GAMMA @ DISPLAY_P3.T @ np.linalg.inv(SRGB).T
+    picture = load(tmp_path / "a.png")
+    assert_allclose(picture.rgb, encoded(linear), atol=2 / 255)
+    assert picture.notes == ()
+
+
 def test_wide_gamut_jpeg_is_converted_when_reduced(tmp_path: Path) -> None:
     """The profile of a JPEG that is decoded at a fraction of its size still counts."""
     image = Image.new("RGB", (640, 480), (200, 100, 60))
