@@ -118,13 +118,13 @@ def test_the_schema_command_runs(studio: Path) -> None:
 
 
 def test_the_daemons_command_does_the_sidecars_job(studio: Path) -> None:
-    """The sidecar as the README shows it, in the inbox of the root that it names."""
+    """The sidecar as the README shows it, but smaller, in the inbox of the root that it names."""
     assert "nstd run --root studio" in commands()
     inbox = studio / "studio" / "inbox"
     inbox.mkdir(parents=True)
     for name in ("harbour.jpg", "brushwork.jpg"):
         shutil.copy(studio / name, inbox)
-    text = blocks("yaml")[0].replace("size: 512", "size: 64")
+    text = blocks("yaml")[0].replace("size: 512", "size: 64\niterations: 5")
     (inbox / "harbour.yaml").write_text(text)
     done = shell("nstd once --root studio", studio)
     assert done.returncode == 0, done.stderr
