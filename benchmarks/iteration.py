@@ -121,7 +121,7 @@ def start_torch(python: str, wanted: StyleRequest) -> tuple[Torch | None, str]:
 
 def noise(wanted: StyleRequest) -> Float32Image:
     """What nstd starts from with `init: random`, so that all contestants can."""
-    return np.random.default_rng(_SEED).random((*wanted.shape, 3)).astype(np.float32)
+    return np.random.default_rng(_SEED).random((*wanted.shape, 3), np.float32)
 
 
 def request(side: int, **params: Any) -> StyleRequest:  # noqa: ANN401 - as StyleParams has them
