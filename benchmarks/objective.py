@@ -155,7 +155,7 @@ def compare_quality(
 def descend(
     engine: Engine, wanted: StyleRequest, evaluate: Callable[[Any], float] | None = None
 ) -> Course:
-    """Run a preset of one scale step by step, and evaluate after each with the clock stopped."""
+    """Run a preset of one scale step by step; `evaluate`, if given, with the clock stopped."""
     started = time.perf_counter()
     plan = Plan(engine, wanted)
     descent, targets = plan.descent(wanted.shape), plan.targets(wanted.shape)

@@ -59,7 +59,7 @@ def stylize(
 
     Raises:
         ImageError: an image can't be decoded, is too large or too small, or isn't an image.
-        ParamsError: there is no style, or its weight is none; or masks don't match, or are empty.
+        ParamsError: there is no style, or a weight is none; or masks don't match, or are empty.
         TooLargeError: even by tiles, it would take more than `params.max_memory`, or than the
             machine has.
         WeightsError: the network's weights can't be had.

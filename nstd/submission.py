@@ -72,11 +72,6 @@ class Order:
             found.setdefault(name, f".mask{number}")
         return found
 
-    @property
-    def _is_weighted(self) -> bool:
-        """Whether the shares differ."""
-        return len({style.weight for style in self.styles}) > 1
-
     def names(self, stem: str) -> list[str]:
         """What they are called beside a sidecar: after it, so that jobs share none by accident."""
         tags = [""] if self.content else []
@@ -94,8 +89,9 @@ class Order:
         """The sidecar's text."""
         called = self.names(stem)
         content = [called.pop(0)] if self.content else [sidecar.TEXTURE]
+        shares_differ = len({style.weight for style in self.styles}) > 1
         styles = [
-            {"image": image, "weight": style.weight} if self._is_weighted else image
+            {"image": image, "weight": style.weight} if shares_differ else image
             for image, style in zip(called, self.styles, strict=False)
         ]
         further = called[len(self.styles) :]

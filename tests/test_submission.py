@@ -88,11 +88,8 @@ def test_blends_textures_and_starts(desk: Desk, pictures: list[Path]) -> None:
 @pytest.mark.parametrize(
     ("weights", "written"),
     [
-        (
-            (2, 0.5),
-            [{"image": "x.style1.jpg", "weight": 2}, {"image": "x.style2.jpg", "weight": 0.5}],
-        ),
-        ((3, 3), ["x.style1.jpg", "x.style2.jpg"]),
+        ((2, 0.5), [{"image": STYLES[0], "weight": 2}, {"image": STYLES[1], "weight": 0.5}]),
+        ((3, 3), STYLES),
     ],
 )
 def test_shares_of_a_blend(
