@@ -68,7 +68,10 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
+                length = int(self.headers["content-length"])
+                body = self.rfile.read(length)
+                if len(body) < length:
+                    return  # the sender died on the way; no server takes half of a request
                 receiver.requests.put(Received(self.path, dict(self.headers.items()), body))
                 try:
                     answer = receiver.answers.get_nowait()
