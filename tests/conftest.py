@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,13 +20,14 @@ from PIL import Image
 
 import nstd.engine  # before TensorFlow, which it sets up
 from nstd import images
+from nstd.cli import app
 from nstd.config import Config, Limits
 from nstd.spool import layout, marker
 from nstd.spool.desk import Desk
 from nstd.spool.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from nstd.engine.engine import Engine
 
@@ -76,6 +78,34 @@ def build_engine(weights_file: Path) -> Callable[[str], Engine]:
 def engine(build_engine: Callable[[str], Engine]) -> Engine:
     """Share one engine in float32, whose numbers do not depend on the processor."""
     return build_engine("float32")
+
+
+@pytest.fixture
+def shared_engine(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """Have the API, and commands run in this process, use that engine and not build another."""
+
+    def at_hand(*, deterministic: bool = False) -> Engine:
+        assert not deterministic, "TensorFlow would be it for all tests that follow"
+        return engine
+
+    monkeypatch.setattr("nstd.api.engine", at_hand)
+    handler = signal.getsignal(signal.SIGTERM)  # `nstd stylize` sets its own
+    yield engine
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture
+def painted(
+    shared_engine: Engine, capfd: pytest.CaptureFixture[str]
+) -> Callable[[Sequence[object]], str]:
+    """Run nstd's commands in this process, which has imported TensorFlow; returns their stdout."""
+    del shared_engine  # only needed in place
+
+    def run(arguments: Sequence[object]) -> str:
+        app([str(argument) for argument in arguments], standalone_mode=False)
+        return capfd.readouterr().out
+
+    return run
 
 
 @pytest.fixture

@@ -20,15 +20,9 @@ from nstd.errors import ImageError, ImageTooSmallError, ParamsError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nstd.engine.engine import Engine
+pytestmark = pytest.mark.usefixtures("shared_engine")
 
 DRAFT = nstd.StyleParams(preset="draft")
-
-
-@pytest.fixture(autouse=True)
-def _shared_engine(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use the test session's engine instead of building another."""
-    monkeypatch.setattr(api, "engine", lambda: engine)
 
 
 def test_arrays_in_array_out() -> None:

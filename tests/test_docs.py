@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -19,6 +21,9 @@ from web_process import served
 import nstd
 from nstd import sidecar
 from nstd.cli import app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -59,10 +64,17 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("command", [line for line in commands() if " -o " in line])
-def test_commands_for_one_picture_run(command: str, studio: Path) -> None:
+def test_commands_for_one_picture_run(
+    command: str,
+    studio: Path,
+    painted: Callable[[list[str]], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Each writes the picture that it names."""
-    done = shell(command, studio)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(studio)
+    program, *arguments = shlex.split(command)
+    assert program == "nstd"
+    painted(arguments)
     output = re.search(r"-o (\S+)", command)
     assert output is not None
     assert (studio / output[1]).exists()
@@ -143,8 +155,8 @@ def test_the_hot_folder_takes_an_image_alone(studio: Path) -> None:
     shutil.copy(studio / "harbour.jpg", hot)
     text = blocks("yaml")[1].replace("preset: quality", "preset: draft\nsize: 64")
     (hot / "nstd.yaml").write_text(text)
-    done = shell("nstd once --root studio", studio)
-    assert done.returncode == 0, done.stderr
+    once = DaemonProcess(studio / "studio", "once", copying=True)
+    assert once.ended() == 0
     assert (studio / "studio" / "outbox" / "hot" / "harbour.json").exists()
     assert {path.name for path in hot.iterdir()} == {"nstd.yaml", "starry.jpg"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,14 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from conftest import save_picture
-from doc_pages import blocks, shell
+from doc_pages import blocks
 from folders import manifest, run_once
 from PIL import Image
 
 import nstd
 
 if TYPE_CHECKING:
-    from nstd.engine.engine import Engine
+    from collections.abc import Callable
 
 DEMO = Path(nstd.__file__).parent / "demo"
 
@@ -57,25 +58,24 @@ def test_the_sidecars_are_jobs(studio: Path, number: int) -> None:
     assert {path.name for path in (root / "done").iterdir()} == {*named, "harbour.yaml"}
 
 
-def test_the_command_paints_the_sky_alone(studio: Path) -> None:
+def test_the_command_paints_the_sky_alone(
+    studio: Path, painted: Callable[[list[str]], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Below it, the picture is the content's."""
-    for line in blocks("regions.md", "console")[0].splitlines():
-        shell(line.removeprefix("$ "), studio)
-    painted = np.asarray(Image.open(studio / "sky.png"), np.float32)
-    content = Image.open(studio / "harbour.jpg").resize(
-        painted.shape[1::-1], Image.Resampling.LANCZOS
-    )
-    change = np.abs(painted - np.asarray(content, np.float32)).mean(2)
+    monkeypatch.chdir(studio)
+    (line,) = blocks("regions.md", "console")[0].splitlines()
+    painted(shlex.split(line.removeprefix("$ nstd ")))
+    sky = np.asarray(Image.open(studio / "sky.png"), np.float32)
+    content = Image.open(studio / "harbour.jpg").resize(sky.shape[1::-1], Image.Resampling.LANCZOS)
+    change = np.abs(sky - np.asarray(content, np.float32)).mean(2)
     assert change[:38].mean() > 20
     assert change[48:].mean() < 2
 
 
-def test_the_python_block_runs(
-    studio: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("shared_engine")
+def test_the_python_block_runs(studio: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Arrays for masks, and a style for each."""
     monkeypatch.chdir(studio)
-    monkeypatch.setattr("nstd.api.engine", lambda: engine)
     names: dict[str, object] = {}
     exec(compile("\n".join(blocks("regions.md", "python")), "regions.md", "exec"), names)  # noqa: S102 - our own documentation
     result = names["result"]

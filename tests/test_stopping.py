@@ -72,9 +72,9 @@ def test_a_job_within_the_grace_time_is_finished(tmp_path: Path) -> None:
 
 def test_a_killed_worker_is_replaced_and_its_job_repeated(tmp_path: Path) -> None:
     """The death counts as an attempt; the next one succeeds."""
-    daemon = DaemonProcess(tmp_path)
+    daemon = DaemonProcess(tmp_path, copying=True)
     daemon.wait_for("daemon.started")
-    drop(tmp_path / "inbox", "a", "preset: classic\nsize: 64\niterations: 60\n")
+    drop(tmp_path / "inbox", "a", "preset: classic\nsize: 64\niterations: 300\n")
     daemon.wait_for("job.progress")
     os.kill(daemon.worker(), signal.SIGKILL)
     assert daemon.wait_for("worker.died")["exit_code"] == -signal.SIGKILL

@@ -3,6 +3,9 @@
     python copying_daemon.py run|once CONFIG [CRASH_POINT [COUNT]]
 
 COUNT says which passing of the point is the last; the end is a real SIGKILL.
+
+Its worker, a new interpreter, runs this file as well before it serves: nothing that only the daemon
+needs may be imported on the way.
 """
 
 from __future__ import annotations
@@ -13,16 +16,11 @@ import signal
 import sys
 from pathlib import Path
 
-import copying_engine
-
-from nstd import config, telemetry, worker
-from nstd.daemon import Daemon
-from nstd.errors import NstdError
-from nstd.spool import crashpoint
-
 
 def crash_at(name: str, count: int) -> None:
     """Kill this process when it passes a point for the count-th time."""
+    from nstd.spool import crashpoint  # noqa: PLC0415 - see above
+
     assert name in crashpoint.ALL, name
     passed = 0
 
@@ -38,6 +36,12 @@ def crash_at(name: str, count: int) -> None:
 
 def main(command: str, file: str, *crash: str) -> int:
     """Run the daemon as the command line does; returns the exit code."""
+    import copying_engine  # noqa: PLC0415 - see above
+
+    from nstd import config, telemetry, worker  # noqa: PLC0415
+    from nstd.daemon import Daemon  # noqa: PLC0415
+    from nstd.errors import NstdError  # noqa: PLC0415
+
     settings = config.load(Path(file))
     telemetry.set_up(settings.log)
     if crash:
