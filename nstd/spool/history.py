@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import calendar
+import fnmatch
 import itertools
 import os
+import re
 import time
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,11 +102,12 @@ def records(
         query = f"SELECT {_COLUMNS} FROM jobs WHERE {where} ORDER BY job_id DESC"
         yield from map(_record, queries.select(query, values))
         return
-    # The names stand at the beginning of a row, and the rest of it takes kilobytes.
+    fits = re.compile(fnmatch.translate(pattern)).match
+    # Without a condition, an index has all of it; a row takes kilobytes.
     query = f"SELECT job_id, folder, sidecar FROM jobs WHERE {where} ORDER BY job_id DESC"
     for row in queries.select(query, values):
         name = _name(row)
-        if fnmatchcase(name, pattern) or fnmatchcase(name.rpartition("/")[2], pattern):
+        if fits(name) or fits(name.rpartition("/")[2]):
             yield from of_ids(queries, [row["job_id"]])
 
 

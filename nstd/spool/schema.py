@@ -119,8 +119,13 @@ DROP INDEX fingerprints;
 CREATE INDEX fingerprints ON jobs (fingerprint, job_id) WHERE state IN ('published', 'retired');
 """
 
+# Who looks for names reads all of them: here they lie together, in the table kilobytes apart.
+_NAMES: Final = """
+CREATE INDEX names ON jobs (job_id, folder, sidecar);
+"""
+
 # One script for each version; a ledger of version N has had the first N of them.
-_MIGRATIONS: Final = (_FIRST, _FILED_INDICES, _DELIVERIES, _LATEST_OF_FINGERPRINT)
+_MIGRATIONS: Final = (_FIRST, _FILED_INDICES, _DELIVERIES, _LATEST_OF_FINGERPRINT, _NAMES)
 VERSION: Final = len(_MIGRATIONS)
 
 

@@ -7,14 +7,18 @@ import os
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from jobs import an_entry
 
 from nstd.entry import State
 from nstd.errors import CannotWriteError, LedgerDamagedError, LedgerNewerError
-from nstd.spool import schema
+from nstd.spool import history, schema
 from nstd.spool.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_an_empty_file_becomes_a_ledger(ledger_path: Path) -> None:
@@ -118,11 +122,22 @@ def test_a_file_that_may_not_be_read_is_a_matter_of_rights(ledger_path: Path) ->
 
 def test_the_latest_of_a_kind_is_found_without_sorting(ledger: Ledger) -> None:
     """However often the same was done: thousands of rows are not read for one."""
-    plans: list[str] = []
-    connection = ledger._connection
-    connection.set_trace_callback(plans.append)
-    ledger.published("a fingerprint")
-    connection.set_trace_callback(None)
-    (query,) = plans
-    steps = [row["detail"] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
+    steps = plan_of(ledger, lambda: ledger.published("a fingerprint"))
     assert steps == ["SEARCH jobs USING INDEX fingerprints (fingerprint=?)"]
+
+
+def test_names_are_looked_through_without_their_rows(ledger: Ledger) -> None:
+    """All of them lie in an index, in the order in which they are told."""
+    steps = plan_of(ledger, lambda: list(history.records(ledger, pattern="a*")))
+    assert steps == ["SCAN jobs USING COVERING INDEX names"]
+
+
+def plan_of(ledger: Ledger, action: Callable[[], object]) -> list[str]:
+    """Find out how SQLite goes about the one question that an action asks."""
+    asked: list[str] = []
+    connection = ledger._connection
+    connection.set_trace_callback(asked.append)
+    action()
+    connection.set_trace_callback(None)
+    (query,) = asked
+    return [row["detail"] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
