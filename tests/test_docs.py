@@ -148,7 +148,7 @@ def test_the_daemons_command_does_the_sidecars_job(studio: Path) -> None:
 
 
 def test_the_hot_folder_takes_an_image_alone(studio: Path) -> None:
-    """With the `nstd.yaml` that the README shows, but for a quicker preset."""
+    """With the `nstd.yaml` that the README shows, but for size and preset; pixels are copied."""
     hot = studio / "studio" / "inbox" / "hot"
     hot.mkdir(parents=True)
     shutil.copy(studio / "brushwork.jpg", hot / "starry.jpg")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from nstd.engine.convolution import Convolution
+from nstd.engine.convolution import Convolution, pad_one
 from nstd.engine.graph import add_up, graph
 from nstd.engine.masking import at_stride
 from nstd.engine.tiles import Grid, halo, nobody_waits, radius, stride
-from nstd.engine.vgg import FeatureExtractor, pad_one, smallest_side
+from nstd.engine.vgg import FeatureExtractor, smallest_side
 
 if TYPE_CHECKING:
     from nstd.domain import Float32Image

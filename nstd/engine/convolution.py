@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 _STRIDES = [1, 1, 1, 1]
-_BORDER = [[0, 0], [1, 1], [1, 1], [0, 0]]
 
 
 class Convolution:
@@ -81,6 +80,11 @@ class Convolution:
         )
 
 
+def pad_one(features: tf.Tensor, mode: Literal["CONSTANT", "REFLECT", "SYMMETRIC"]) -> tf.Tensor:
+    """[1, H, W, C] -> [1, H + 2, W + 2, C], continued past its border."""
+    return tf.pad(features, [[0, 0], [1, 1], [1, 1], [0, 0]], mode)
+
+
 @tf.custom_gradient
 def _without_border(features: tf.Tensor) -> Any:  # noqa: ANN401 - as the decorator wants it
     """[1, H, W, C] -> [1, H - 2, W - 2, C].
@@ -88,7 +92,7 @@ def _without_border(features: tf.Tensor) -> Any:  # noqa: ANN401 - as the decora
     Padding is the gradient of slicing; the one that comes with slicing takes, on a CPU, a twentieth
     of a whole iteration.
     """
-    return features[:, 1:-1, 1:-1], lambda upstream: tf.pad(upstream, _BORDER)
+    return features[:, 1:-1, 1:-1], lambda upstream: pad_one(upstream, "CONSTANT")
 
 
 def _has_onednn(dtype: tf.DType) -> bool:

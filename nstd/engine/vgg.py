@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 import tensorflow as tf
 
-from nstd.engine.convolution import Convolution
+from nstd.engine.convolution import Convolution, pad_one
 from nstd.engine.tiles import stride
 from nstd.params import LAYERS
 
@@ -114,8 +114,3 @@ class FeatureExtractor:
             # A border of one pixel: mirroring about the edge itself repeats it.
             features = pad_one(features, "REFLECT" if mirrored else "SYMMETRIC")
         return tf.nn.relu(self._convolutions[layer](features, "VALID" if extended else "SAME"))
-
-
-def pad_one(features: tf.Tensor, mode: Literal["REFLECT", "SYMMETRIC"]) -> tf.Tensor:
-    """[1, H, W, C] -> [1, H + 2, W + 2, C], continued past its border."""
-    return tf.pad(features, [[0, 0], [1, 1], [1, 1], [0, 0]], mode)

@@ -103,7 +103,7 @@ def records(
         yield from map(_record, queries.select(query, values))
         return
     fits = re.compile(fnmatch.translate(pattern)).match
-    # Without a condition, an index has all of it; a row takes kilobytes.
+    # Unless states are asked for, an index has all of it; a row takes kilobytes.
     query = f"SELECT job_id, folder, sidecar FROM jobs WHERE {where} ORDER BY job_id DESC"
     for row in queries.select(query, values):
         name = _name(row)

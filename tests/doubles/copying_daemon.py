@@ -16,6 +16,10 @@ import signal
 import sys
 from pathlib import Path
 
+import copying_engine
+
+from nstd import worker
+
 
 def crash_at(name: str, count: int) -> None:
     """Kill this process when it passes a point for the count-th time."""
@@ -36,9 +40,7 @@ def crash_at(name: str, count: int) -> None:
 
 def main(command: str, file: str, *crash: str) -> int:
     """Run the daemon as the command line does; returns the exit code."""
-    import copying_engine  # noqa: PLC0415 - see above
-
-    from nstd import config, telemetry, worker  # noqa: PLC0415
+    from nstd import config, telemetry  # noqa: PLC0415 - see above
     from nstd.daemon import Daemon  # noqa: PLC0415
     from nstd.errors import NstdError  # noqa: PLC0415
 
